@@ -1,0 +1,78 @@
+"""The database: pools, transactions bound to a tenant, named queries from `.sql` files.
+
+One request or job is one transaction, opened at the edge by `transaction()`; functions below the edge take
+the connection first and never commit. Two kinds of pool exist:
+
+- the *api* pool runs as role `mainstem_api`, under forced row-level security;
+- the *worker* pool runs as the connecting role (owner), for intake, loader and maintenance.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import Final, Literal, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy  # noqa: TC002 - named in the aliases below
+
+# text, because the classes take parameters only in the eyes of the type checker
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+_NAME: Final = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+
+_TRANSIENT_STATES: Final = ("08", "40", "53", "57P", "58", "25006", "55P03")
+
+
+def load_queries(package: str, file: str = "queries.sql") -> dict[str, str]:
+    """Return the queries of a package's SQL file by name: `-- name: claim_due` starts each one."""
+    text = files(package).joinpath(file).read_text(encoding="utf-8")
+    parts = _NAME.split(text)
+    return {name: body.strip().rstrip(";") for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+async def create_pool(
+    dsn: str,
+    *,
+    role: Literal["api", "worker"],
+    min_size: int = 1,
+    max_size: int = 10,
+    command_timeout_s: float = 30.0,
+    application_name: str = "mainstem",
+) -> Pool:
+    """Open a pool. Raises OSError or asyncpg.PostgresError when the database can't be reached."""
+
+    # once per connection is enough: the pool's RESET ALL leaves the role alone
+    async def init(connection: Connection) -> None:
+        if role == "api":
+            await connection.execute("set role mainstem_api")
+
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=min_size,
+        max_size=max_size,
+        init=init,
+        command_timeout=command_timeout_s,
+        server_settings={"application_name": application_name, "timezone": "UTC", "jit": "off"},
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, *, tenant_id: int | None = None, timeout_s: float = 10.0) -> AsyncIterator[Connection]:
+    """Yield a connection inside one transaction, bound to a tenant where one is given.
+
+    Raises asyncio.TimeoutError when no connection comes free within `timeout_s`.
+    """
+    async with pool.acquire(timeout=timeout_s) as connection, connection.transaction():
+        if tenant_id is not None:
+            await connection.execute("select set_config('mainstem.tenant_id', $1, true)", str(tenant_id))
+        yield connection
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the database is away, full, restarting or asks to try again, as opposed to refusing the data."""
+    if isinstance(error, asyncpg.PostgresError):
+        return str(error.sqlstate or "").startswith(_TRANSIENT_STATES)
+    return isinstance(error, OSError | asyncio.TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError)
