@@ -1,0 +1,5 @@
+"""Imports the access logs of web servers: Apache and nginx, common and combined format, plain or gzip."""
+
+from mainstem.site.access_log.run import ImportReport, Progress, import_access_log
+
+__all__ = ["ImportReport", "Progress", "import_access_log"]
