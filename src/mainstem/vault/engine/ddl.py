@@ -1,0 +1,37 @@
+"""Spec to DDL: the tables of structures, and the temp tables of stages."""
+
+from collections.abc import Sequence
+
+from mainstem.vault.engine.spec import Column, NonHistorisedLink, Structure, quote, quote_table
+
+
+def create_table(spec: Structure) -> str:
+    """Return the statements that create a structure's table with its key, indexes, default partition and comment."""
+    table = quote_table(spec.table)
+    lines = [_column(column) for column in spec.columns]
+    lines.append(f"  primary key ({_names(spec.primary_key)})")
+    statements = [f"create table {table} (\n" + ",\n".join(lines) + "\n)"]
+    if isinstance(spec, NonHistorisedLink) and spec.partition_by is not None:
+        statements[0] += f" partition by range ({quote(spec.partition_by)})"
+        statements.append(f"create table {quote_table(spec.table + '_default')} partition of {table} default")
+    statements += [
+        f"create index {quote(f'{spec.name}_{number}_idx')} on {table} ({_names(index)})"
+        for number, index in enumerate(spec.indexes, start=1)
+    ]
+    comment = spec.comment.replace("'", "''")
+    statements.append(f"comment on table {table} is '{comment}'")
+    return ";\n".join(statements) + ";\n"
+
+
+def stage_table(name: str, columns: Sequence[tuple[str, str]]) -> str:
+    """Return the statement that makes a stage: a temp table that empties itself at the end of each transaction."""
+    lines = ", ".join(f"{quote(column.name)} {column.type}" for column in (Column(*pair) for pair in columns))
+    return f"create temp table {quote(name)} ({lines}) on commit delete rows"
+
+
+def _column(column: Column) -> str:
+    return f"  {quote(column.name)} {column.type}" + (" not null" if column.required else "")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(map(quote, names))

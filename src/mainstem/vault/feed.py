@@ -1,0 +1,101 @@
+"""A feed: which event kinds are staged how, and which structures and business statements load from that stage."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mainstem.events.model import RawEvent
+from mainstem.vault.engine.spec import Structure
+
+BASE_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("raw_id", "int8"),
+    ("tenant_id", "int4"),
+    ("event_uid", "uuid"),
+    ("kind", "text"),
+    ("occurred_at", "timestamptz"),
+    ("received_at", "timestamptz"),
+    ("rsrc", "text"),
+    ("flags", "int2"),
+)
+"""The first columns of every stage, in this order; `rsrc` is the event's source."""
+
+
+class RejectedError(Exception):
+    """Raised by a stage function: this event can't be loaded, for a reason that a person should read."""
+
+    def __init__(self, code: str, reason: str, field: str | None = None) -> None:
+        """Keep the stable code, the sentence and the field it is about."""
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One stage: the temp table `stage_<name>` of a load, and what is loaded from it."""
+
+    name: str
+    kinds: tuple[str, ...]
+    """Patterns: an exact kind, a prefix (`page.*`), or `*` for whatever no other feed takes."""
+    columns: tuple[tuple[str, str], ...]
+    """Stage columns (name, PostgreSQL type) in the order of the rows that `stage` returns; BASE_COLUMNS first."""
+    stage: Callable[[RawEvent], tuple[object, ...]]
+    """Pure. Returns the stage row of an event, or raises RejectedError."""
+    structures: tuple[Structure, ...]
+    business: tuple[str, ...] = ()
+    """Statements run after the structures in the same transaction; they read `stage_<name>` and `load_context(load_ts)`.
+
+    One load may run them more than once, each time with other events on the stage, never twice with the same event.
+    """
+
+    def __post_init__(self) -> None:
+        """Refuse a stage that lacks the base columns."""
+        if self.columns[: len(BASE_COLUMNS)] != BASE_COLUMNS:
+            msg = f"the stage of feed {self.name} must start with the base columns"
+            raise ValueError(msg)
+
+    @property
+    def table(self) -> str:
+        """Return the name of the temp table."""
+        return f"stage_{self.name}"
+
+
+def base_row(event: RawEvent) -> tuple[object, ...]:
+    """Return the values of BASE_COLUMNS for an event: what every stage row starts with."""
+    return (
+        event.raw_id,
+        event.tenant_id,
+        event.event_uid,
+        event.kind,
+        event.occurred_at,
+        event.received_at,
+        event.source,
+        event.flags,
+    )
+
+
+def router(feeds: Sequence[Feed]) -> Callable[[str], Feed | None]:
+    """Return a function from an event kind to its feed: exact kinds first, then the longest prefix, then `*`.
+
+    Raises ValueError when two feeds claim the same pattern or the same stage table.
+    """
+    if len({feed.name for feed in feeds}) < len(feeds):
+        msg = "two feeds have the same name"
+        raise ValueError(msg)
+    patterns: dict[str, Feed] = {}
+    for feed in feeds:
+        for pattern in feed.kinds:
+            if pattern in patterns:
+                msg = f"feeds {patterns[pattern].name} and {feed.name} both claim {pattern}"
+                raise ValueError(msg)
+            patterns[pattern] = feed
+    prefixes = sorted((pattern[:-1] for pattern in patterns if pattern.endswith("*")), key=len, reverse=True)
+
+    @lru_cache(maxsize=4096)
+    def route(kind: str) -> Feed | None:
+        if kind in patterns:
+            return patterns[kind]
+        return next((patterns[prefix + "*"] for prefix in prefixes if kind.startswith(prefix)), None)
+
+    return route

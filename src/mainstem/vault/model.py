@@ -1,0 +1,181 @@
+"""The whole vault on one page: its hubs, links, facts and satellites, and the stages that feed them.
+
+Migration 0003 holds the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
+and the tenant is inside every hash too, so equal business keys of two tenants never meet.
+"""
+
+from mainstem.events.model import RawEvent
+from mainstem.vault.clean import clean_json
+from mainstem.vault.engine.spec import Column, Hub, Link, NonHistorisedLink, Satellite
+from mainstem.vault.feed import BASE_COLUMNS, Feed, base_row
+
+SITE = "site"
+"""Collision code of everything that site events name: visitors, sessions, pages, campaigns."""
+
+SITE_COLUMNS: tuple[tuple[str, str], ...] = (
+    *BASE_COLUMNS,
+    ("visitor_hk", "bytea"),
+    ("visitor_bk", "text"),
+    ("session_hk", "bytea"),
+    ("session_bk", "text"),
+    ("page_hk", "bytea"),
+    ("page_bk", "text"),
+    ("campaign_hk", "bytea"),
+    ("utm_source", "text"),
+    ("utm_medium", "text"),
+    ("utm_campaign", "text"),
+    ("utm_term", "text"),
+    ("utm_content", "text"),
+    ("user_id", "text"),
+    ("event_type", "text"),
+    ("page_url", "text"),
+    ("page_host", "text"),
+    ("page_path", "text"),
+    ("page_title", "text"),
+    ("referrer_url", "text"),
+    ("referrer_host", "text"),
+    ("channel", "text"),
+    ("device", "text"),
+    ("os", "text"),
+    ("browser", "text"),
+    ("is_bot", "bool"),
+    ("bot_reason", "text"),
+    ("ip", "text"),
+    ("language", "text"),
+    ("screen", "text"),
+    ("properties", "jsonb"),
+)
+"""Stage of site events. Keys without a thing behind them (no session, no page, no utm_*) are ZERO_KEY, never null."""
+
+EVENT_COLUMNS: tuple[tuple[str, str], ...] = (*BASE_COLUMNS, ("subject", "text"), ("data", "jsonb"))
+"""Stage of all events that no other feed takes."""
+
+TENANT = Column("tenant_id", "int4", required=True)
+LOAD_TS = Column("load_ts", "timestamptz", required=True, context=True)
+RAW_ID = Column("raw_id", "int8", required=True)
+RSRC = Column("rsrc", "text", required=True)
+META = (LOAD_TS, RSRC)
+FACT_KEY = (
+    TENANT,
+    # before the uid, so that new rows go to the end of the index, whatever the uids look like
+    Column("received_at", "timestamptz", required=True),
+    Column("event_uid", "uuid", required=True),
+)
+FACT_META = (
+    Column("occurred_at", "timestamptz", required=True),
+    LOAD_TS,
+    RAW_ID,
+    RSRC,
+    Column("kind", "text", required=True),
+    Column("flags", "int2", required=True),
+)
+
+
+def _key(name: str) -> Column:
+    return Column(f"{name}_hk", "bytea", required=True)
+
+
+def _texts(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name, "text") for name in names)
+
+
+HUB_VISITOR = Hub(
+    table="vault.hub_visitor",
+    comment="Visitors by the key made at intake: v:<visitor id>, u:<user id> or h:<daily keyed hash>.",
+    key=(TENANT, _key("visitor")),
+    business_key=(Column("visitor_bk", "text", required=True),),
+    meta=META,
+)
+HUB_SESSION = Hub(
+    table="vault.hub_session",
+    comment="Sessions by the session id that the sender gave.",
+    key=(TENANT, _key("session")),
+    business_key=(Column("session_bk", "text", required=True),),
+    meta=META,
+)
+HUB_PAGE = Hub(
+    table="vault.hub_page",
+    comment="Pages by scheme, lower-case host and path; query and fragment are no part of a page.",
+    key=(TENANT, _key("page")),
+    business_key=(Column("page_bk", "text", required=True),),
+    meta=META,
+)
+HUB_CAMPAIGN = Hub(
+    table="vault.hub_campaign",
+    comment="Campaigns by utm_source, utm_medium and utm_campaign; a part that was not given is null.",
+    key=(TENANT, _key("campaign")),
+    business_key=_texts("utm_source", "utm_medium", "utm_campaign"),
+    meta=META,
+)
+LNK_SESSION_VISITOR = Link(
+    table="vault.lnk_session_visitor",
+    comment="Which visitors a session was seen with; more than one when a visitor signed in on the way.",
+    key=(TENANT, _key("session"), _key("visitor")),
+    references=(_key("session"), _key("visitor")),
+    meta=META,
+    indexes=(("tenant_id", "visitor_hk", "session_hk"),),
+)
+SAT_PAGE = Satellite(
+    table="vault.sat_page",
+    comment="Title of a page over time, as visitors' browsers reported it.",
+    key=(TENANT, _key("page")),
+    version=(LOAD_TS, RAW_ID),
+    meta=(RSRC,),
+    payload=(Column("title", "text", source="page_title"),),
+    needs=("page_title",),
+)
+SAT_VISITOR_DEVICE = Satellite(
+    table="vault.sat_visitor_device",
+    comment="Device of a visitor over time, as read from the user agent.",
+    key=(TENANT, _key("visitor")),
+    version=(LOAD_TS, RAW_ID),
+    meta=(RSRC,),
+    payload=(*_texts("device", "os", "browser"), Column("is_bot", "bool"), *_texts("bot_reason")),
+    needs=("device",),
+)
+NHL_SITE_EVENT = NonHistorisedLink(
+    table="vault.nhl_site_event",
+    comment="Site events: page views, clicks and whatever else the site's pages send.",
+    key=FACT_KEY,
+    references=(_key("visitor"), _key("session"), _key("page"), _key("campaign")),
+    meta=FACT_META,
+    payload=(
+        *_texts("session_bk", "user_id", "event_type", "page_url", "page_host", "page_path", "page_title"),
+        *_texts("referrer_url", "referrer_host", "channel", "utm_source", "utm_medium", "utm_campaign", "utm_term"),
+        *_texts("utm_content", "device", "os", "browser"),
+        Column("is_bot", "bool"),
+        *_texts("bot_reason", "ip", "language", "screen"),
+        Column("properties", "jsonb"),
+    ),
+    partition_by="received_at",
+)
+NHL_EVENT = NonHistorisedLink(
+    table="vault.nhl_event",
+    comment="Events of all other kinds, as they came.",
+    key=FACT_KEY,
+    meta=FACT_META,
+    payload=(Column("subject", "text"), Column("data", "jsonb", required=True)),
+    partition_by="received_at",
+    indexes=(("tenant_id", "kind", "occurred_at"),),
+)
+
+SITE_STRUCTURES = (
+    HUB_VISITOR,
+    HUB_SESSION,
+    HUB_PAGE,
+    HUB_CAMPAIGN,
+    LNK_SESSION_VISITOR,
+    SAT_PAGE,
+    SAT_VISITOR_DEVICE,
+    NHL_SITE_EVENT,
+)
+STRUCTURES = (*SITE_STRUCTURES, NHL_EVENT)
+
+
+def stage_event(event: RawEvent) -> tuple[object, ...]:
+    """Return the row of EVENT_COLUMNS of any event."""
+    return (*base_row(event), event.subject, clean_json(event.data))
+
+
+EVENT_FEED = Feed(name="event", kinds=("*",), columns=EVENT_COLUMNS, stage=stage_event, structures=(NHL_EVENT,))
+"""The feed of whatever no other feed takes."""
