@@ -1,0 +1,172 @@
+"""Counters for Prometheus: HTTP, intake, loader, limits, sign-in. Text form at `/metrics`.
+
+Call the verbs (`http_request`, `intake_commit`, …); each is a few microseconds, children of labelled metrics
+are kept. Labels hold closed words and route templates only, never a path, a tenant or a key, so that no
+client can grow the number of series.
+
+`serve --workers N`: before it starts the workers, the parent calls `share_between_processes()`; every worker
+then keeps its figures in memory-mapped files of one folder, and any worker answers `/metrics` for all. In that
+mode the `process_*` figures of a single worker would mislead and are left out.
+"""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import generate_latest as _text
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+_FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# the names below are untyped at their source
+_collect_shared: Callable[[CollectorRegistry], object] = MultiProcessCollector
+_mark_dead: Callable[[int], object] = mark_process_dead
+
+REGISTRY: Final = CollectorRegistry()
+if _FOLDER_VARIABLE not in os.environ:
+    ProcessCollector(registry=REGISTRY)
+
+HTTP_REQUESTS: Final = Counter(
+    "mainstem_http_requests", "Answered requests.", ["method", "route", "status"], registry=REGISTRY
+)
+HTTP_SECONDS: Final = Histogram(
+    "mainstem_http_request_seconds", "Time to answer.", ["method", "route"], buckets=_SECONDS, registry=REGISTRY
+)
+INTAKE_GROUPS: Final = Counter("mainstem_intake_groups", "Group commits of the intake.", registry=REGISTRY)
+INTAKE_EVENTS: Final = Counter(
+    "mainstem_intake_events", "Events made durable, by where.", ["durable"], registry=REGISTRY
+)
+INTAKE_COMMIT_SECONDS: Final = Histogram(
+    "mainstem_intake_commit_seconds", "Time of a group commit.", buckets=_SECONDS, registry=REGISTRY
+)
+INTAKE_REFUSED: Final = Counter(
+    "mainstem_intake_refused", "Requests that could not be kept and were answered 503.", registry=REGISTRY
+)
+SPOOL_EVENTS: Final = Gauge(
+    "mainstem_spool_events", "Events waiting in the local spool.", multiprocess_mode="livesum", registry=REGISTRY
+)
+LOADER_BATCHES: Final = Counter("mainstem_loader_batches", "Batches loaded into the vault.", registry=REGISTRY)
+LOADER_EVENTS: Final = Counter(
+    "mainstem_loader_events", "Events that left the raw layer, by outcome.", ["outcome"], registry=REGISTRY
+)
+LOADER_SECONDS: Final = Histogram(
+    "mainstem_loader_seconds", "Time of a load transaction.", buckets=_SECONDS, registry=REGISTRY
+)
+LOADER_LAG_SECONDS: Final = Gauge(
+    "mainstem_loader_lag_seconds",
+    "Age of the newest loaded batch when it was loaded.",
+    multiprocess_mode="livemax",
+    registry=REGISTRY,
+)
+RATE_LIMITED: Final = Counter("mainstem_rate_limited", "Requests refused by a limit.", ["limit"], registry=REGISTRY)
+AUTH_FAILURES: Final = Counter("mainstem_auth_failures", "Refused credentials.", ["reason"], registry=REGISTRY)
+ERRORS: Final = Counter("mainstem_errors", "Unexpected exceptions, by class.", ["kind"], registry=REGISTRY)
+
+
+@lru_cache(maxsize=4096)
+def _http_children(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    known = method if method in _METHODS else "OTHER"
+    return HTTP_REQUESTS.labels(known, route, str(status)), HTTP_SECONDS.labels(known, route)
+
+
+def http_request(method: str, route: str, status: int, seconds: float) -> None:
+    """Count one answered request under its route template (`/api/v1/webhooks/{id}`, or `unmatched`)."""
+    requests, latency = _http_children(method, route, status)
+    requests.inc()
+    latency.observe(seconds)
+
+
+def intake_commit(events: int, seconds: float) -> None:
+    """Count one group commit to PostgreSQL."""
+    INTAKE_GROUPS.inc()
+    INTAKE_EVENTS.labels("postgres").inc(events)
+    INTAKE_COMMIT_SECONDS.observe(seconds)
+
+
+def intake_spooled(events: int) -> None:
+    """Count events that went to the local spool because PostgreSQL was away."""
+    INTAKE_EVENTS.labels("spool").inc(events)
+
+
+def intake_refused() -> None:
+    """Count a request that neither PostgreSQL nor the spool could keep."""
+    INTAKE_REFUSED.inc()
+
+
+def spool_depth(events: int) -> None:
+    """Set how many events this process's spool holds."""
+    SPOOL_EVENTS.set(events)
+
+
+def load(*, batches: int, loaded: int, duplicates: int, rejected: int, seconds: float) -> None:
+    """Count one committed load transaction."""
+    LOADER_BATCHES.inc(batches)
+    for outcome, events in (("loaded", loaded), ("duplicate", duplicates), ("rejected", rejected)):
+        if events:
+            LOADER_EVENTS.labels(outcome).inc(events)
+    LOADER_SECONDS.observe(seconds)
+
+
+def loader_lag(seconds: float) -> None:
+    """Set the time from receiving to loading of the newest loaded batch."""
+    LOADER_LAG_SECONDS.set(seconds)
+
+
+def rate_limited(limit: str) -> None:
+    """Count a refusal by a limit: `api`, `ingest`, `public` or `sign_in`."""
+    RATE_LIMITED.labels(limit).inc()
+
+
+def auth_failed(reason: str) -> None:
+    """Count refused credentials by a closed word: `missing`, `invalid`, `revoked`, `scope`, `tenant`, `origin`."""
+    AUTH_FAILURES.labels(reason).inc()
+
+
+def unexpected_error(error: BaseException) -> None:
+    """Count an exception that nobody expected."""
+    ERRORS.labels(type(error).__name__).inc()
+
+
+def share_between_processes(folder: Path) -> None:
+    """Make the workers started from now on keep their figures together in `folder`, which is emptied.
+
+    To be called by the parent alone, before it starts workers: the environment tells them.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for left_over in folder.glob("*.db"):
+        left_over.unlink()
+    os.environ[_FOLDER_VARIABLE] = str(folder)
+
+
+def forget_process(process_id: int) -> None:
+    """Drop the gauges of a worker that ended; its counters stay, so that no rate ever turns negative."""
+    if _FOLDER_VARIABLE in os.environ:
+        _mark_dead(process_id)
+
+
+def render() -> tuple[bytes, str]:
+    """Return the text of `/metrics`, of all workers, and its content type."""
+    if _FOLDER_VARIABLE not in os.environ:
+        return _text(REGISTRY), CONTENT_TYPE_LATEST
+    shared = CollectorRegistry()
+    _collect_shared(shared)
+    return _text(shared), CONTENT_TYPE_LATEST
+
+
+def router() -> APIRouter:
+    """Return the route `GET /metrics`; the caller decides by METRICS_ENABLED whether to include it."""
+    routes = APIRouter(tags=["health"])
+
+    @routes.get("/metrics", summary="Figures for Prometheus", response_class=Response)
+    async def metrics() -> Response:
+        """Return all counters in the Prometheus text format."""
+        body, content_type = render()
+        return Response(body, headers={"Content-Type": content_type})
+
+    return routes
