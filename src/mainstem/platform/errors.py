@@ -13,11 +13,20 @@ class MainstemError(Exception):
     code: str = "internal"
     status: int = 500
 
-    def __init__(self, detail: str = "", *, field: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        """Keep the sentence for the caller, the field it is about and extra response headers."""
+    def __init__(
+        self,
+        detail: str = "",
+        *,
+        field: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keep the sentence for the caller, the field it is about, a narrower code and extra response headers."""
         super().__init__(detail or self.title())
         self.detail = detail or self.title()
         self.field = field
+        if code is not None:
+            self.code = code
         self.headers: dict[str, str] = dict(headers or {})
 
     @classmethod
@@ -92,7 +101,13 @@ class RateLimitedError(MainstemError):
     code = "rate_limited"
     status = 429
 
-    def __init__(self, detail: str = "Rate limit exceeded", *, retry_after_s: int, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        detail: str = "Rate limit exceeded",
+        *,
+        retry_after_s: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """Keep the seconds after which a retry makes sense, sent as `Retry-After`."""
         super().__init__(detail, headers={"Retry-After": str(retry_after_s), **(headers or {})})
         self.retry_after_s = retry_after_s

@@ -1,0 +1,227 @@
+"""The composition root of a process that serves HTTP: wires every module's public door and runs the server."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import RedirectResponse
+from uvicorn.supervisors import Multiprocess
+
+import mainstem
+from mainstem.front import Front
+from mainstem.front.openapi import merge_into
+from mainstem.hub import Hub, open_hub
+from mainstem.platform import http, log, metrics
+from mainstem.platform.auth import require
+from mainstem.platform.auth_routes import build_router as auth_router
+from mainstem.platform.db import Pool
+from mainstem.platform.settings import Settings, load_settings
+from mainstem.site.routes import build_router as site_router
+
+logger = structlog.get_logger(__name__)
+
+_DSN: Final = "MAINSTEM_INTERNAL_DSN"
+_DATA_DIR: Final = "MAINSTEM_INTERNAL_DATA_DIR"
+_DESCRIPTION: Final = (
+    "One customer from click to visit to booking to order to follow-up, on one PostgreSQL.\n\n"
+    "Send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Errors are problem+json (RFC 9457) "
+    "with a stable `code` and the `request_id` to quote."
+)
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def create_api(settings: Settings) -> FastAPI:
+    """Return the FastAPI application with every route; it needs no database until a request comes.
+
+    `api.state.hub` must be set before the first request.
+    """
+    api = FastAPI(
+        title="Mainstem", version=mainstem.__version__, description=_DESCRIPTION, docs_url="/docs", redoc_url=None
+    )
+    http.install(api, settings)
+
+    def hub() -> Hub:
+        found: Hub = api.state.hub
+        return found
+
+    def pool() -> Pool:
+        return hub().pool
+
+    api.include_router(auth_router())
+    api.include_router(site_router(pool=pool, require=require, process=lambda tenant_id: hub().process(tenant_id)))
+    if settings.metrics_enabled:
+        api.include_router(metrics.router())
+
+    @api.get("/", include_in_schema=False)
+    async def home() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    plain_openapi = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            api.openapi_schema = merge_into(plain_openapi())
+        return api.openapi_schema
+
+    api.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for changing the schema
+    return api
+
+
+class Application:
+    """The ASGI application of a process: opens its parts at startup, closes them in order at shutdown."""
+
+    def __init__(self, settings: Settings, dsn: str, *, data_dir: Path, works: bool) -> None:
+        """Keep what to open; `works` adds the loader and the maintenance to this process."""
+        self._settings = settings
+        self._dsn = dsn
+        self._data_dir = data_dir
+        self._works = works
+        self._front: Front | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one connection, or the process's life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._front is not None:
+            await self._front(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                opened = open_hub(self._settings, self._dsn, self._data_dir, serves=True, works=self._works)
+                hub = await stack.enter_async_context(opened)
+            except Exception as error:
+                logger.exception("startup failed")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            api = create_api(self._settings)
+            api.state.hub = hub
+            self._front = Front(api, hub.services)
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that takes a second SIGTERM for the first one: make forwards it, so it arrives twice."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and not self.should_exit:
+            self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._on_signal, number)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+                # a signal that comes after the end of the loop must not cut the database's shutdown short
+                signal.signal(number, signal.SIG_IGN)
+
+    def _on_signal(self, number: int) -> None:
+        if self.should_exit and number == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+def _config(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level=settings.log_level.lower(),
+        server_header=False,
+        proxy_headers=False,
+        backlog=2048,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=10,
+        **more,
+    )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises OSError with the usual errno when the port is taken or the host unknown."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(2048)
+        listener.set_inheritable(True)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the address to show for a listening socket."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"
+
+
+def run(
+    settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, on_ready: Callable[[str], None]
+) -> int:
+    """Serve and work in this one process until a signal; return the exit code.
+
+    `on_ready` gets the address once requests are answered. Raises OSError when the port can't be bound.
+    """
+    log.configure(settings)
+    listener = bind(host, port)
+    app = Application(settings, dsn, data_dir=data_dir, works=True)
+    server = _Server(_config(app, settings), lambda: on_ready(url_of(listener)))
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve(sockets=[listener]))
+    listener.close()
+    return 0 if server.started else 1
+
+
+def serve(settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, workers: int) -> int:
+    """Serve HTTP without working, in one or several processes that share a socket; return the exit code."""
+    log.configure(settings)
+    listener = bind(host, port)
+    logger.info("serving", address=url_of(listener), workers=workers)
+    if workers == 1:
+        app = Application(settings, dsn, data_dir=data_dir, works=False)
+        server = _Server(_config(app, settings), lambda: None)
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve(sockets=[listener]))
+        return 0 if server.started else 1
+    metrics.share_between_processes(data_dir / "metrics")
+    os.environ[_DSN], os.environ[_DATA_DIR] = dsn, str(data_dir)
+    config = _config("mainstem.app:from_environment", settings, factory=True, workers=workers)
+    Multiprocess(config, sockets=[listener]).run()
+    return 0
+
+
+def from_environment() -> Application:
+    """Return the application of one of several worker processes; the parent passed on what it had found out."""
+    settings = load_settings()
+    log.configure(settings)
+    return Application(settings, os.environ[_DSN], data_dir=Path(os.environ[_DATA_DIR]), works=False)

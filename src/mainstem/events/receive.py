@@ -1,0 +1,180 @@
+"""Turns what a sender wrote into accepted events: time, clock skew, identity, limits. Pure; stores nothing.
+
+The features decode their own shapes (`mainstem.site.receive`); what they share is here: who sends (`Sender`),
+when it happened (`when`), which event it is (`identity`), and how a refusal looks (`RefusedError`).
+Custom events have no feature, so their shape is here, too.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from mainstem.events.model import EventFlag, NewEvent
+from mainstem.platform.ids import event_uid, uuid7
+
+MAX_ID_CHARACTERS: Final = 128
+MAX_KIND_CHARACTERS: Final = 100
+SKEW_TOLERANCE: Final = timedelta(seconds=10)
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+KIND: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
+RESERVED_KINDS: Final = ("page.", "site.")
+_EPOCH_MS_FROM: Final = 100_000_000_000
+
+
+class RefusedError(ValueError):
+    """One event is refused; its neighbours are not."""
+
+    def __init__(self, code: str, reason: str, field: str | None = None) -> None:
+        """Keep a stable code, a human sentence and the field it is about."""
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.field = field
+
+
+class Sender(NamedTuple):
+    """The facts of one request that every event in it shares."""
+
+    tenant_id: int
+    received_at: datetime
+    ip: str | None
+    """The client's full address: used for the visitor key and never stored as it is."""
+    user_agent: str | None
+    server: bool
+    """True for a secret key: the request's own user agent may be a server's."""
+    future_tolerance: timedelta
+    stored_ip: Callable[[str | None], str | None]
+    """Applies IP_MODE."""
+    visitor_key: Callable[[int, str | None, str | None, datetime], str]
+    """(tenant id, address, user agent, time) → cookieless visitor key."""
+
+
+class Accepted(NamedTuple):
+    """One accepted event and the id its sender knows it by."""
+
+    event: NewEvent
+    event_id: str
+
+
+def identity(tenant_id: int, source: str, message_id: str | None) -> tuple[UUID, str]:
+    """Return (event_uid, the id for the answer): the sender's id when it gave one, else the new uid."""
+    if message_id is None:
+        uid = uuid7()
+        return uid, str(uid)
+    return event_uid(tenant_id, source, message_id), message_id
+
+
+def text_id(value: object, field: str, *, limit: int = MAX_ID_CHARACTERS) -> str | None:
+    """Return an id as text (numbers count as their digits), None when absent or empty. Raises RefusedError."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RefusedError("invalid_field", f"{field} must be a string of at most {limit} characters.", field)
+    text = value if isinstance(value, str) else str(value)
+    if len(text) > limit:
+        raise RefusedError("invalid_field", f"{field} must be a string of at most {limit} characters.", field)
+    return text.replace("\x00", "")
+
+
+def parse_time(value: object, field: str) -> datetime | None:
+    """Return an aware UTC time from ISO 8601 text (no offset means UTC) or a Unix time in s or ms; None when absent."""
+    if value is None or value == "":
+        return None
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            moment = datetime.fromtimestamp(value / 1000 if abs(value) >= _EPOCH_MS_FROM else value, UTC)
+        else:
+            raise TypeError  # noqa: TRY301 - one exit for every unusable value
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise RefusedError("invalid_field", f"{field} must be an ISO 8601 time or a Unix time.", field) from None
+    if moment < EARLIEST:
+        raise RefusedError("invalid_field", f"{field} must not be before 1970.", field)
+    return moment
+
+
+def when(sender: Sender, occurred_at: datetime | None, sent_at: datetime | None) -> tuple[datetime, EventFlag]:
+    """Return (occurred_at, flags): corrected by the sender's clock skew, and never further ahead than allowed.
+
+    The skew is received_at - sent_at, applied when it is more than SKEW_TOLERANCE: the sender's clock is wrong by
+    that much, so its occurred_at is, too. A time that is then still in the future becomes received_at.
+    """
+    if occurred_at is None:
+        return sender.received_at, EventFlag.NO_OCCURRED_AT
+    flags = EventFlag.NONE
+    if sent_at is not None and abs(skew := sender.received_at - sent_at) > SKEW_TOLERANCE:
+        occurred_at, flags = max(occurred_at + skew, EARLIEST), EventFlag.SKEW_CORRECTED
+    if occurred_at > sender.received_at + sender.future_tolerance:
+        return sender.received_at, flags | EventFlag.FUTURE_CORRECTED
+    return occurred_at, flags
+
+
+def refusal(error: msgspec.ValidationError) -> RefusedError:
+    """Return the refusal for a wrong shape, with the field read from msgspec's path."""
+    message, _, path = str(error).partition(" - at `$")
+    field = path.rstrip("`").lstrip(".") or None
+    match = re.search(r"missing required field `(\w+)`", message)
+    if match:
+        return RefusedError("missing_field", f"{match[1]} is required.", match[1])
+    return RefusedError("invalid_field", f"{field or 'The event'}: {message.lower()}.", field)
+
+
+class CustomEvent(msgspec.Struct):
+    """An event of the sender's own kind, as `POST /api/v1/events` takes it."""
+
+    kind: str
+    data: msgspec.Raw = msgspec.Raw(b"")
+    occurred_at: str | int | float | None = None
+    message_id: str | int | None = None
+    source: str | None = None
+    subject: str | int | None = None
+    sent_at: str | int | float | None = None
+
+
+_CUSTOM: Final = msgspec.json.Decoder(CustomEvent)
+
+
+def custom_event(text: bytes, sender: Sender) -> Accepted:
+    """Return the accepted event in one JSON object. Raises RefusedError with the field and the reason."""
+    try:
+        body = _CUSTOM.decode(text)
+        data = bytes(body.data).decode()
+    except msgspec.ValidationError as error:
+        raise refusal(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedError("invalid_json", f"The event is not valid JSON: {error}.") from None
+    if len(body.kind) > MAX_KIND_CHARACTERS or not KIND.fullmatch(body.kind):
+        reason = "kind must be dotted lower-case words, such as order.paid, of at most 100 characters."
+        raise RefusedError("invalid_kind", reason, "kind")
+    if body.kind.startswith(RESERVED_KINDS):
+        raise RefusedError("reserved_kind", "kinds page.* and site.* come in by /api/v1/track.", "kind")
+    if data in {"", "null"}:
+        data = "{}"
+    elif not data.startswith("{"):
+        raise RefusedError("invalid_field", "data must be a JSON object.", "data")
+    occurred_at, flags = when(sender, parse_time(body.occurred_at, "occurred_at"), parse_time(body.sent_at, "sent_at"))
+    source = text_id(body.source, "source") or "api"
+    message_id = text_id(body.message_id, "message_id")
+    uid, event_id = identity(sender.tenant_id, source, message_id)
+    event = NewEvent(
+        sender.received_at,
+        sender.tenant_id,
+        uid,
+        body.kind,
+        occurred_at,
+        source,
+        message_id,
+        text_id(body.subject, "subject", limit=255),
+        None,
+        sender.stored_ip(sender.ip),
+        None,
+        flags,
+        data,
+    )
+    return Accepted(event, event_id)

@@ -1,0 +1,233 @@
+"""The hot path: events in over HTTP, answered only when they are durable (CONTRACTS parts B and G)."""
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from mainstem.events.intake import Receipt
+from mainstem.events.model import NewEvent, Reject
+from mainstem.events.receive import Accepted, RefusedError, Sender, custom_event, refusal
+from mainstem.front.admit import caller_in_body, caller_of, spend
+from mainstem.front.body import check_depth, decode_json, mend_surrogates, read_body
+from mainstem.front.request import Reply, Request, json_reply
+from mainstem.front.services import Services
+from mainstem.platform.addresses import client_address, stored_ip, visitor_key
+from mainstem.platform.auth import Caller
+from mainstem.platform.clock import rfc3339, utc_now
+from mainstem.platform.db import load_queries, transaction
+from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
+from mainstem.site.receive import site_event
+
+Decode = Callable[[bytes, Sender], Accepted]
+_QUERIES: Final = load_queries("mainstem.front")
+_MAX_UNKNOWN_CALLER_BYTES: Final = 262_144
+
+
+class _Batch(msgspec.Struct):
+    """The envelope of a bulk request."""
+
+    events: list[msgspec.Raw]
+    batch_id: str | None = None
+
+
+_BATCH: Final = msgspec.json.Decoder(_Batch)
+
+
+class Ingest:
+    """The ingest handlers of one process."""
+
+    def __init__(self, services: Services) -> None:
+        """Bind the process's parts and precompute what every request shares."""
+        settings = services.settings
+        self._services = services
+        self._max_body = settings.max_body_bytes
+        self._max_event = settings.max_event_bytes
+        self._max_events = settings.max_events_per_request
+        self._future = timedelta(seconds=settings.future_tolerance_seconds)
+        self._stored_ip = partial(stored_ip, mode=settings.ip_mode, salt=services.ip_secret)
+        self._visitor_key = partial(
+            visitor_key, secret=services.visitor_secret, rotation=settings.visitor_salt_rotation
+        )
+
+    async def track(self, request: Request) -> Reply:
+        """POST /api/v1/track: store, wait (bounded) for the load, say what became of it."""
+        accepted, receipt = await self._one(request, site_event)
+        if receipt.durable == "spool":
+            return _track_reply(202, accepted.event_id, "automatic", "queued")
+        loaded = await self._services.waiter.wait(receipt.batch_ids, self._services.settings.sync_wait_seconds)
+        status = await self._outcome(accepted, receipt) if loaded else "queued"
+        return _track_reply(200, accepted.event_id, "automatic", status)
+
+    async def track_async(self, request: Request) -> Reply:
+        """POST /api/v1/track/async: store and answer."""
+        accepted, receipt = await self._one(request, site_event)
+        status = 202 if receipt.durable == "spool" else 200
+        return _track_reply(status, accepted.event_id, "background", "accepted")
+
+    async def track_bulk(self, request: Request) -> Reply:
+        """POST /api/v1/track/bulk: store the good ones, name the bad ones."""
+        return await self._many(request, site_event)
+
+    async def event(self, request: Request) -> Reply:
+        """POST /api/v1/events: store one event of the sender's own kind."""
+        accepted, receipt = await self._one(request, custom_event)
+        status = "queued" if receipt.durable == "spool" else "accepted"
+        return json_reply(
+            202, {"success": True, "event_id": accepted.event_id, "status": status, "timestamp": rfc3339(utc_now())}
+        )
+
+    async def event_batch(self, request: Request) -> Reply:
+        """POST /api/v1/events/batch: store the good ones, name the bad ones."""
+        return await self._many(request, custom_event)
+
+    async def _admit(self, request: Request) -> tuple[Caller, Sender, bytes]:
+        caller = await caller_of(self._services, request)
+        headers = request.headers
+        body = await read_body(
+            request.receive,
+            limit=self._max_body if caller else _MAX_UNKNOWN_CALLER_BYTES,
+            encoding=headers.get(b"content-encoding"),
+            length=headers.get(b"content-length"),
+        )
+        if b"\\u" in body:
+            body = mend_surrogates(body)
+        if caller is None:
+            caller = await caller_in_body(self._services, request, body)
+        user_agent = request.text(b"user-agent")
+        sender = Sender(
+            caller.tenant_id,
+            utc_now(),
+            client_address(request.scope, self._services.trusted_proxies),
+            user_agent[:512] if user_agent else None,
+            not caller.public,
+            self._future,
+            self._stored_ip,
+            self._visitor_key,
+        )
+        return caller, sender, body
+
+    async def _one(self, request: Request, decode: Decode) -> tuple[Accepted, Receipt]:
+        caller, sender, body = await self._admit(request)
+        await spend(self._services, caller, sender.ip, 1)
+        if len(body) > self._max_event:
+            raise PayloadTooLargeError(f"An event may have at most {self._max_event:,} bytes.")
+        check_depth(body)
+        try:
+            accepted = decode(body, sender)
+        except RefusedError as error:
+            if error.code == "invalid_json":
+                raise BadRequestError(error.reason) from None
+            await self._services.intake.commit((), rejects=(_reject(sender, error, body),))
+            raise InvalidFieldError(error.reason, field=error.field, code=error.code) from None
+        return accepted, await self._services.intake.commit((accepted.event,))
+
+    async def _many(self, request: Request, decode: Decode) -> Reply:
+        caller, sender, body = await self._admit(request)
+        try:
+            batch = decode_json(_BATCH, body)
+        except msgspec.ValidationError as error:
+            refused = refusal(error)
+            raise InvalidFieldError(refused.reason, field=refused.field) from None
+        count = len(batch.events)
+        if count == 0:
+            raise InvalidFieldError("events must not be empty.", field="events")
+        if count > self._max_events:
+            raise PayloadTooLargeError(f"A request may have at most {self._max_events:,} events.", field="events")
+        await spend(self._services, caller, sender.ip, count)
+        events, results, rejects = self._sort(batch.events, sender, decode)
+        receipt = await self._services.intake.commit(events, rejects=rejects)
+        return _batch_reply(batch.batch_id, receipt, results, failed=len(rejects))
+
+    def _sort(
+        self, raws: Sequence[msgspec.Raw], sender: Sender, decode: Decode
+    ) -> tuple[list[NewEvent], list[dict[str, object]], list[Reject]]:
+        """Split a batch into accepted events and rejects, with a result for each in the order they came."""
+        events: list[NewEvent] = []
+        rejects: list[Reject] = []
+        results: list[dict[str, object]] = []
+        for index, raw in enumerate(raws):
+            text = bytes(raw)
+            try:
+                if len(text) > self._max_event:
+                    reason = f"An event may have at most {self._max_event:,} bytes."
+                    raise RefusedError("payload_too_large", reason)  # noqa: TRY301 - one exit per refused item
+                _check_item(text)
+                event, event_id = decode(text, sender)
+            except RefusedError as error:
+                rejects.append(_reject(sender, error, text))
+                results.append(
+                    {
+                        "index": index,
+                        "success": False,
+                        "status": "rejected",
+                        "code": error.code,
+                        "error": error.reason,
+                        "field": error.field,
+                    }
+                )
+            else:
+                events.append(event)
+                results.append({"index": index, "success": True, "status": "accepted", "event_id": event_id})
+        return events, results, rejects
+
+    async def _outcome(self, accepted: Accepted, receipt: Receipt) -> str:
+        """Tell processed from duplicate: only an event with the sender's own id can be a repeat."""
+        event = accepted.event
+        if event.message_id is None:
+            return "processed"
+        async with transaction(self._services.pool, tenant_id=event.tenant_id) as connection:
+            repeat = await connection.fetchval(
+                _QUERIES["is_repeat"], event.tenant_id, event.event_uid, receipt.batch_ids[0]
+            )
+        return "duplicate" if repeat else "processed"
+
+
+def _check_item(text: bytes) -> None:
+    try:
+        check_depth(text)
+    except Exception as error:
+        raise RefusedError("too_deep", str(error)) from None
+
+
+def _reject(sender: Sender, error: RefusedError, text: bytes) -> Reject:
+    payload = text[:65_536].decode(errors="replace").replace("\x00", "\ufffd")
+    return Reject(sender.tenant_id, None, "intake", error.code, error.reason, error.field, None, "http", payload)
+
+
+def _track_reply(status: int, event_id: str, processing: str, outcome: str) -> Reply:
+    return json_reply(
+        status,
+        {
+            "success": True,
+            "message": "Event tracked successfully",
+            "event_id": event_id,
+            "timestamp": rfc3339(utc_now()),
+            "processing": processing,
+            "status": outcome,
+        },
+    )
+
+
+def _batch_reply(batch_id: str | None, receipt: Receipt, results: list[dict[str, object]], *, failed: int) -> Reply:
+    accepted = len(results) - failed
+    spooled = receipt.durable == "spool"
+    if spooled:
+        for result in results:
+            if result["success"]:
+                result["status"] = "queued"
+    status = 422 if accepted == 0 else 207 if failed else 202 if spooled else 200
+    return json_reply(
+        status,
+        {
+            "success": failed == 0,
+            "batch_id": batch_id,
+            "events_processed": accepted,
+            "events_failed": failed,
+            "results": results,
+            "processing_summary": f"{accepted} of {len(results)} events accepted, {failed} rejected",
+            "timestamp": rfc3339(utc_now()),
+        },
+    )

@@ -1,0 +1,137 @@
+"""The parts of a running process, opened and closed in order. `app`, `worker` and `cli` stand on it.
+
+`open_hub()` yields everything wired: pools, keys, limits, intake with its spool, signals between processes, and the
+loader and the maintenance in a process that does the work.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from mainstem.events import retention
+from mainstem.events.intake import Intake
+from mainstem.events.log import PostgresLog
+from mainstem.events.signals import Notifier
+from mainstem.events.spool import Spool
+from mainstem.front.services import Services
+from mainstem.platform import metrics
+from mainstem.platform.addresses import parse_networks
+from mainstem.platform.auth import Authenticator
+from mainstem.platform.clock import utc_now
+from mainstem.platform.db import Pool, create_pool
+from mainstem.platform.limits import RateLimiter
+from mainstem.platform.secrets import derive, secret_key
+from mainstem.platform.settings import Settings
+from mainstem.site import SITE_FEED
+from mainstem.vault.loader import Loader, LoadResult
+from mainstem.vault.model import EVENT_FEED
+from mainstem.vault.waiter import LoadWaiter
+
+FEEDS: Final = (SITE_FEED, EVENT_FEED)
+"""Every feed of the product: only the composition root knows them all."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Hub:
+    """A running process's parts."""
+
+    services: Services
+    worker_pool: Pool
+    loader: Loader | None
+    background: tuple["asyncio.Task[None]", ...] = ()
+
+    @property
+    def pool(self) -> Pool:
+        """Return the pool that runs under row-level security."""
+        return self.services.pool
+
+
+@asynccontextmanager
+async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool, works: bool) -> AsyncIterator[Hub]:
+    """Yield the parts of a process that serves HTTP, does the work of loading and maintenance, or both.
+
+    The database may be away: pools connect when they are first used, and every part reconnects by itself. On the way
+    out the intake flushes what was acknowledged, then the loader ends its transaction, then the pools close.
+    """
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(_pool(settings, dsn, role="api"))
+        worker_pool = await stack.enter_async_context(_pool(settings, dsn, role="worker"))
+        secret = secret_key(settings, data_dir)
+        waiter = await stack.enter_async_context(LoadWaiter(dsn))
+        stop = asyncio.Event()
+        loader = _loader(settings, dsn, waiter) if works else None
+        tasks: list[asyncio.Task[None]] = []
+        if loader is not None:
+            tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
+            tasks.append(asyncio.create_task(retention.run(worker_pool, settings, stop), name="retention"))
+            stack.push_async_callback(_finish, tasks, stop)
+        intake = Intake(PostgresLog(dsn), Spool(data_dir / "spool", max_bytes=settings.spool_max_mb * 1_048_576))
+        notifier = Notifier(dsn)
+        if serves:
+            if loader is not None:
+                intake.on_commit(loader.nudge)
+            notifier.start()
+            stack.push_async_callback(notifier.stop)
+            intake.on_commit(notifier.nudge)
+            await intake.start()
+            stack.push_async_callback(intake.stop)
+        services = Services(
+            settings=settings,
+            intake=intake,
+            authenticator=Authenticator(worker_pool, settings),
+            limiter=RateLimiter(worker_pool),
+            waiter=waiter,
+            pool=pool,
+            trusted_proxies=parse_networks(settings.trusted_proxies),
+            visitor_secret=derive(secret, "visitor"),
+            ip_secret=derive(secret, "ip"),
+        )
+        yield Hub(services=services, worker_pool=worker_pool, loader=loader, background=tuple(tasks))
+
+
+@asynccontextmanager
+async def _pool(settings: Settings, dsn: str, *, role: str) -> AsyncIterator[Pool]:
+    most = settings.database_pool_size + settings.database_max_overflow
+    size = most if role == "api" else max(4, settings.database_pool_size // 4)
+    pool = await create_pool(dsn, role="api" if role == "api" else "worker", min_size=0, max_size=size)
+    try:
+        yield pool
+    finally:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await pool.close()
+        pool.terminate()
+
+
+def _loader(settings: Settings, dsn: str, waiter: LoadWaiter) -> Loader:
+    lanes = settings.loader_lanes
+    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes)
+    loader.on_loaded(lambda result: waiter.loaded(result.batch_ids))
+    loader.on_loaded(_measure)
+    return loader
+
+
+def _measure(result: LoadResult) -> None:
+    metrics.load(
+        batches=result.batches,
+        loaded=result.loaded,
+        duplicates=result.duplicates,
+        rejected=result.rejected,
+        seconds=result.seconds,
+    )
+
+
+async def _finish(tasks: Sequence["asyncio.Task[None]"], stop: asyncio.Event) -> None:
+    stop.set()
+    _, late = await asyncio.wait(tasks, timeout=15)
+    for task in late:
+        log.warning("task did not end in time", task=task.get_name(), now=utc_now().isoformat())
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,141 @@
+"""Reads one site event as `/api/v1/track` takes it (CONTRACTS part B) into an accepted event. Pure.
+
+`event_data.session_id` and `event_data.user_id` count when the top-level fields are absent, and so do the other
+fields that browsers' trackers put there. The event's JSON is kept as it came; only the identity, the times and
+the privacy rules are applied here, because they must hold before anything is stored.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from mainstem.events.model import EventFlag, NewEvent
+from mainstem.events.receive import Accepted, RefusedError, Sender, identity, parse_time, refusal, text_id, when
+
+MAX_URL_CHARACTERS: Final = 4_096
+MAX_EVENT_TYPE_CHARACTERS: Final = 100
+MAX_USER_AGENT_CHARACTERS: Final = 512
+_SLUG: Final = re.compile(r"[^a-z0-9_]+")
+_Scalar = str | int | float | None
+
+
+class _Details(msgspec.Struct):
+    """The part of event_data that says who and when."""
+
+    session_id: _Scalar = None
+    user_id: _Scalar = None
+    visitor_id: _Scalar = None
+    page_url: str | None = None
+    url: str | None = None
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+
+class _SiteEvent(msgspec.Struct):
+    """The top level of one site event."""
+
+    page_url: str | None = None
+    url: str | None = None
+    event_type: str | None = None
+    event_data: msgspec.Raw = msgspec.Raw(b"")
+    session_id: _Scalar = None
+    user_id: _Scalar = None
+    visitor_id: _Scalar = None
+    event_id: _Scalar = None
+    timestamp: _Scalar = None
+    sent_at: _Scalar = None
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+
+_EVENT: Final = msgspec.json.Decoder(_SiteEvent)
+_DETAILS: Final = msgspec.json.Decoder(_Details)
+_NO_DETAILS: Final = _Details()
+
+
+def kind_of(event_type: str | None) -> str:
+    """Return the event kind of a tracker's event type: page_view is `page.viewed`, all others are `site.<slug>`."""
+    if event_type is None or event_type == "page_view":
+        return "page.viewed"
+    return "site." + (_SLUG.sub("_", event_type.lower()).strip("_") or "event")
+
+
+def site_event(text: bytes, sender: Sender) -> Accepted:
+    """Return the accepted event in one JSON object. Raises RefusedError with the field and the reason."""
+    try:
+        body = _EVENT.decode(text)
+        data = text.decode()
+    except msgspec.ValidationError as error:
+        raise refusal(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedError("invalid_json", f"The event is not valid JSON: {error}.") from None
+    details = _details(body.event_data)
+    event_type = body.event_type or None
+    if event_type is not None and len(event_type) > MAX_EVENT_TYPE_CHARACTERS:
+        raise RefusedError("invalid_field", "event_type must be a string of at most 100 characters.", "event_type")
+    page_url = body.page_url or body.url or details.page_url or details.url
+    if not page_url and event_type in {None, "page_view"}:
+        raise RefusedError("missing_field", "page_url is required for a page_view.", "page_url")
+    if page_url and len(page_url) > MAX_URL_CHARACTERS:
+        raise RefusedError("invalid_field", "page_url must be a string of at most 4,096 characters.", "page_url")
+    occurred_at, flags = when(sender, parse_time(body.timestamp, "timestamp"), parse_time(body.sent_at, "sent_at"))
+    ip, user_agent, flags = _client(body, details, sender, flags)
+    session_id = text_id(body.session_id, "session_id") or text_id(details.session_id, "event_data.session_id")
+    visitor_id = text_id(body.visitor_id, "visitor_id") or text_id(details.visitor_id, "event_data.visitor_id")
+    user_id = text_id(body.user_id, "user_id") or text_id(details.user_id, "event_data.user_id")
+    message_id = text_id(body.event_id, "event_id")
+    uid, event_id = identity(sender.tenant_id, "site", message_id)
+    if visitor_id is not None:
+        visitor = "v:" + visitor_id
+    elif user_id is not None:
+        visitor = "u:" + user_id
+    else:
+        visitor = sender.visitor_key(sender.tenant_id, ip, user_agent, occurred_at)
+    event = NewEvent(
+        sender.received_at,
+        sender.tenant_id,
+        uid,
+        kind_of(event_type),
+        occurred_at,
+        "site",
+        message_id,
+        session_id,
+        visitor,
+        sender.stored_ip(ip),
+        user_agent,
+        flags,
+        data,
+    )
+    return Accepted(event, event_id)
+
+
+def _details(raw: msgspec.Raw) -> _Details:
+    data = bytes(raw)
+    if not data or data in {b"null", b"{}"}:
+        return _NO_DETAILS
+    if not data.startswith(b"{"):
+        raise RefusedError("invalid_field", "event_data must be a JSON object.", "event_data")
+    try:
+        return _DETAILS.decode(data)
+    except msgspec.ValidationError as error:
+        refused = refusal(error)
+        field = f"event_data.{refused.field}" if refused.field else "event_data"
+        raise RefusedError(refused.code, f"event_data: {refused.reason}", field) from None
+
+
+def _client(
+    body: _SiteEvent, details: _Details, sender: Sender, flags: EventFlag
+) -> tuple[str | None, str | None, EventFlag]:
+    """Return the visitor's address and user agent: those in the event, where a server speaks for its visitor."""
+    if not sender.server:
+        return sender.ip, sender.user_agent, flags
+    user_agent = body.user_agent or details.user_agent
+    ip = body.ip_address or details.ip_address or sender.ip
+    if user_agent:
+        return ip, user_agent[:MAX_USER_AGENT_CHARACTERS].replace("\x00", ""), flags
+    user_agent = sender.user_agent
+    # a browser that holds a secret key (an intranet page) looks like a browser; anything else is the sender itself
+    if user_agent is not None and not user_agent.startswith("Mozilla/"):
+        flags |= EventFlag.SERVER_AGENT
+    return ip, user_agent, flags

@@ -1,0 +1,112 @@
+"""One site event of CONTRACTS part B, from JSON to an accepted event."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mainstem.events.model import EventFlag
+from mainstem.events.receive import RefusedError, Sender
+from mainstem.site.receive import kind_of, site_event
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+
+
+def sender(**changes) -> Sender:
+    return Sender(
+        7,
+        NOW,
+        "203.0.113.9",
+        BROWSER,
+        True,
+        timedelta(minutes=5),
+        lambda ip: ip and "stored " + ip,
+        lambda tenant, ip, agent, at: f"h:{tenant}|{ip}|{agent}|{at:%F}",
+    )._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "kind"),
+    [
+        (None, "page.viewed"),
+        ("page_view", "page.viewed"),
+        ("test_event", "site.test_event"),
+        ("Add to Cart!", "site.add_to_cart"),
+        ("…", "site.event"),
+    ],
+)
+def test_event_types_become_kinds(event_type, kind):
+    assert kind_of(event_type) == kind
+
+
+def test_the_documents_example():
+    text = b'{"page_url":"http://localhost/test","event_type":"test_event","event_data":{"test":true}}'
+    event, event_id = site_event(text, sender())
+    assert event.kind == "site.test_event"
+    assert event.data.encode() == text
+    assert event_id == str(event.event_uid)
+    assert event.occurred_at == NOW
+    assert event.ip == "stored 203.0.113.9"
+
+
+@pytest.mark.parametrize(
+    ("text", "visitor"),
+    [
+        (b'{"page_url":"/","visitor_id":"a.b","user_id":"u"}', "v:a.b"),
+        (b'{"page_url":"/","user_id":42}', "u:42"),
+        (b'{"page_url":"/","event_data":{"user_id":"u1"}}', "u:u1"),
+        (b'{"page_url":"/","user_id":"top","event_data":{"user_id":"inner"}}', "u:top"),
+        (b'{"page_url":"/"}', f"h:7|203.0.113.9|{BROWSER}|2026-11-22"),
+    ],
+)
+def test_who_the_visitor_is(text, visitor):
+    assert site_event(text, sender()).event.visitor == visitor
+
+
+def test_the_session_counts_from_event_data_too():
+    assert site_event(b'{"page_url":"/","event_data":{"session_id":"s1"}}', sender()).event.subject == "s1"
+    assert site_event(b'{"page_url":"/","session_id":"s2","event_data":{"session_id":"s1"}}', sender()).event.subject == "s2"
+
+
+def test_a_server_speaks_for_its_visitor():
+    text = b'{"page_url":"/","user_agent":"Visitor/1","ip_address":"198.51.100.7"}'
+    event = site_event(text, sender(user_agent="python-requests/2.32")).event
+    assert (event.user_agent, event.ip, event.flags) == ("Visitor/1", "stored 198.51.100.7", EventFlag.NO_OCCURRED_AT)
+
+
+def test_a_servers_own_agent_is_marked_and_a_browsers_is_not():
+    text = b'{"page_url":"/"}'
+    assert site_event(text, sender(user_agent="curl/8")).event.flags & EventFlag.SERVER_AGENT
+    assert not site_event(text, sender()).event.flags & EventFlag.SERVER_AGENT
+
+
+def test_a_browser_with_a_public_key_speaks_only_for_itself():
+    text = b'{"page_url":"/","user_agent":"Forged/1","ip_address":"198.51.100.7"}'
+    event = site_event(text, sender(server=False)).event
+    assert (event.user_agent, event.ip) == (BROWSER, "stored 203.0.113.9")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "field"),
+    [
+        (b"{}", "missing_field", "page_url"),
+        (b'{"event_type":"page_view"}', "missing_field", "page_url"),
+        (b'{"page_url":7}', "invalid_field", "page_url"),
+        (b'{"page_url":"' + b"x" * 4097 + b'"}', "invalid_field", "page_url"),
+        (b'{"page_url":"/","event_data":[]}', "invalid_field", "event_data"),
+        (b'{"page_url":"/","event_data":{"user_id":[1]}}', "invalid_field", "event_data.user_id"),
+        (b'{"page_url":"/","timestamp":"now"}', "invalid_field", "timestamp"),
+        (b'{"page_url":"/","event_id":"' + b"x" * 129 + b'"}', "invalid_field", "event_id"),
+        (b'{"page_url":"/","event_type":"' + b"x" * 101 + b'"}', "invalid_field", "event_type"),
+        (b'"text"', "invalid_field", None),
+        (b"nonsense", "invalid_json", None),
+    ],
+)
+def test_refusals_name_the_field(text, code, field):
+    with pytest.raises(RefusedError) as refused:
+        site_event(text, sender())
+    assert (refused.value.code, refused.value.field) == (code, field)
+
+
+def test_page_url_is_required_for_a_page_view_only():
+    assert site_event(b'{"event_type":"signup"}', sender()).event.kind == "site.signup"
