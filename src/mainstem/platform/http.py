@@ -384,7 +384,8 @@ class _EdgeWithCors:
     """`edge()` in the form that `add_middleware` wants."""
 
     def __init__(self, app: ASGIApp, *, settings: Settings, shapes: Mapping[str, Shape] | None) -> None:
-        self.app = edge(app, settings, shapes=shapes)
+        self.inner = RequestEdge(app, shapes=shapes, debug=settings.debug)
+        self.outermost = edge(app, settings, shapes=shapes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
+        await (self.inner if _KEY in scope else self.outermost)(scope, receive, send)

@@ -121,7 +121,12 @@ def _escape_values(_logger: object, _method: str, event: EventDict) -> EventDict
 
 def _json_line(_logger: object, _method: str, event: EventDict) -> str:
     # ASCII only, so that no reader takes U+2028 or U+0085 for the end of a line
-    return json.dumps(event, default=repr, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+    ordered = {"timestamp": event.pop("timestamp", None), "level": event.pop("level", None), **_event_first(event)}
+    return json.dumps(ordered, default=repr, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+
+
+def _event_first(event: EventDict) -> EventDict:
+    return {"event": event.pop("event", ""), **event}
 
 
 def _drop_colours_of_uvicorn(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -152,7 +157,7 @@ def configure(settings: Settings, *, stream: TextIO | None = None) -> None:
     if pretty:
         finish += [_escape_values, structlog.dev.ConsoleRenderer(colors=target.isatty())]
     else:
-        finish += [structlog.processors.EventRenamer("event"), _json_line]
+        finish += [_json_line]
     handler = logging.StreamHandler(target)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=finish, foreign_pre_chain=shared))
     level = logging.getLevelNamesMapping()[settings.log_level]

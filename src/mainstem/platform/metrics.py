@@ -16,7 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client import generate_latest as _text
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -27,8 +35,10 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 # the names below are untyped at their source
 _collect_shared: Callable[[CollectorRegistry], object] = MultiProcessCollector
 _mark_dead: Callable[[int], object] = mark_process_dead
+_without_creation_times: Callable[[], object] = disable_created_metrics
 
 REGISTRY: Final = CollectorRegistry()
+_without_creation_times()
 if _FOLDER_VARIABLE not in os.environ:
     ProcessCollector(registry=REGISTRY)
 

@@ -1,202 +1,290 @@
 """Settings: every value an operator may choose, under the names of the deployment documents.
 
-Read from the environment and from `.env`. Each field describes itself (meaning, bounds, unit); the page
-`docs/reference/settings.md` and `.env.example` are generated from here (`mainstem settings`), and checked.
+Read from the environment, then from `.env`; empty values count as absent. Every name also works with the
+prefix `MAINSTEM_`, which wins where both are set. The fields describe themselves in
+`mainstem.platform.settings_fields`; the page `docs/reference/settings.md` and `.env.example` are generated
+from there (`mainstem.platform.settings_docs`), and checked.
 """
 
-from enum import StrEnum
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Final, Self
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AliasChoices, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-MINIMUM_SECRET_CHARACTERS = 32
-_KNOWN_WEAK = ("changeme", "change-me", "secret", "password", "your-secret", "your_secret", "your-super-secret", "example")
+from mainstem.platform.settings_fields import (
+    Assistant,
+    Cache,
+    Connectors,
+    Database,
+    Environment,
+    Http,
+    IntakeAndLoader,
+    IpMode,
+    Limits,
+    LogFormat,
+    Logs,
+    Mail,
+    Names,
+    Privacy,
+    SaltRotation,
+    SecretsAndSignIn,
+    WhereItRuns,
+)
+
+__all__ = [
+    "Environment",
+    "IpMode",
+    "LogFormat",
+    "Names",
+    "SaltRotation",
+    "Settings",
+    "SettingsError",
+    "database_dsn",
+    "environment_names",
+    "get_settings",
+    "load_settings",
+    "misspelt",
+    "weakness",
+]
+
+PREFIX: Final = "MAINSTEM_"
+MINIMUM_SECRET_CHARACTERS: Final = 32
+_MINIMUM_DIFFERENT_CHARACTERS: Final = 10
+_KNOWN_WEAK: Final = (
+    "changeme",
+    "change-me",
+    "change_me",
+    "secret",
+    "password",
+    "your-",
+    "your_",
+    "example",
+    "replace",
+    "0123456789",
+    "abcdefghij",
+)
+_WEAK_DATABASE_PASSWORDS: Final = frozenset(
+    {"postgres", "password", "secret", "changeme", "admin", "mainstem", "root", "test", "123456"}
+)
+_OUR_SECRETS: Final = ("secret_key", "better_auth_secret", "webhook_api_key")
+_SCHEMES: Final = ("postgresql", "postgres")
 
 
-class Environment(StrEnum):
-    """Where this runs; production refuses weak secrets and debug."""
+class SettingsError(Exception):
+    """The settings can't be used; each sentence names the variable and what it needs."""
 
-    DEVELOPMENT = "development"
-    STAGING = "staging"
-    PRODUCTION = "production"
-    TEST = "test"
-
-
-class LogFormat(StrEnum):
-    """How log lines look; `auto` is pretty on a terminal and JSON elsewhere."""
-
-    AUTO = "auto"
-    JSON = "json"
-    PRETTY = "pretty"
+    def __init__(self, sentences: Collection[str]) -> None:
+        """Keep the sentences, one for each fault."""
+        super().__init__(" ".join(sentences))
+        self.sentences = tuple(sentences)
 
 
-class IpMode(StrEnum):
-    """What is kept of a client's address."""
-
-    TRUNCATE = "truncate"
-    SALT = "salt"
-    KEEP = "keep"
-    DROP = "drop"
-
-
-class SaltRotation(StrEnum):
-    """How long a cookieless visitor key stays the same."""
-
-    DAILY = "daily"
-    NEVER = "never"
-
-
-def _split(value: Any) -> Any:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) and not value.lstrip().startswith("[") else value
-
-
-Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
-
-
-class Settings(BaseSettings):
+class Settings(
+    Connectors,
+    Assistant,
+    Mail,
+    Cache,
+    Privacy,
+    IntakeAndLoader,
+    Limits,
+    SecretsAndSignIn,
+    Logs,
+    Http,
+    Database,
+    WhereItRuns,
+    BaseSettings,
+):
     """All settings; environment names are the field names in capitals unless an alias says otherwise."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True, validate_default=True)
-
-    # --- where it runs
-    environment: Environment = Field(
-        Environment.DEVELOPMENT, validation_alias=AliasChoices("ENVIRONMENT", "ENV"), description="Where this runs."
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        populate_by_name=True,
+        validate_default=True,
+        hide_input_in_errors=True,
     )
-    debug: bool = Field(default=False, description="Show details of internal errors; refused in production.")
-    data_dir: Path = Field(Path("data"), validation_alias=AliasChoices("MAINSTEM_DATA_DIR", "DATA_DIR"), description="Folder of the embedded database, the spool and the generated secrets.")
-    timezone: str = Field("UTC", description="IANA time zone used where a person reads times in mails and reports.")
 
-    # --- database
-    database_url: SecretStr | None = Field(
-        None,
-        validation_alias=AliasChoices("DATABASE_URL", "SYSTEM_DATABASE_URL"),
-        description="PostgreSQL 15 or newer; when absent (and no PGHOST), the embedded PostgreSQL is used.",
-    )
-    pghost: str | None = Field(None, description="PostgreSQL host, as libpq reads it; used when DATABASE_URL is absent.")
-    pgport: int = Field(5432, ge=1, le=65535, description="PostgreSQL port, as libpq reads it.")
-    pgdatabase: str = Field("mainstem", description="PostgreSQL database, as libpq reads it.")
-    pguser: str = Field("postgres", description="PostgreSQL user, as libpq reads it.")
-    pgpassword: SecretStr | None = Field(None, description="PostgreSQL password, as libpq reads it.")
-    database_pool_size: int = Field(20, ge=2, le=500, description="Connections a process keeps at most in normal use.")
-    database_max_overflow: int = Field(40, ge=0, le=500, description="Connections above the pool size that may be opened under load.")
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let `MAINSTEM_<NAME>` stand for every name, in the environment and in `.env`."""
+        del settings_cls  # the sources know it
+        for source in (env_settings, dotenv_settings):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = _without_prefix(source.env_vars)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
-    # --- HTTP
-    api_host: str = Field("127.0.0.1", description="Address to listen on.")
-    api_port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    api_workers: int = Field(1, ge=1, le=64, description="Processes of `mainstem serve`.")
-    cors_origins: Names = Field(default_factory=list, validation_alias=AliasChoices("CORS_ORIGINS", "ALLOWED_ORIGINS"), description="Origins, comma-separated, that browsers may call the API from.")
-    cors_allow_credentials: bool = Field(default=False, description="Let browsers send cookies across origins.")
-    cors_allow_methods: Names = Field(default_factory=lambda: ["GET", "POST", "PUT", "PATCH", "DELETE"], description="Methods browsers may use across origins.")
-    trusted_proxies: Names = Field(default_factory=list, description="Networks (CIDR, comma-separated) whose X-Forwarded-For is believed.")
-    metrics_enabled: bool = Field(default=True, description="Serve /metrics for Prometheus.")
-    health_check_interval_seconds: int = Field(30, ge=1, le=3600, description="Seconds between background health checks.")
+    @model_validator(mode="after")
+    def _cors_is_safe(self) -> Self:
+        if self.cors_allow_credentials and "*" in self.cors_origins:
+            msg = "CORS_ORIGINS must name its origins when CORS_ALLOW_CREDENTIALS=true; `*` would let any site act."
+            raise ValueError(msg)
+        return self
 
-    # --- logs
-    log_level: str = Field("INFO", validation_alias=AliasChoices("LOG_LEVEL", "API_LOG_LEVEL"), description="DEBUG, INFO, WARNING or ERROR.")
-    log_format: LogFormat = Field(LogFormat.AUTO, description="json, pretty, or auto (pretty on a terminal).")
-    sentry_dsn: SecretStr | None = Field(None, description="Send errors to this Sentry project.")
-
-    # --- secrets and sign-in
-    secret_key: SecretStr | None = Field(None, description="Signs tokens and salts visitor keys; at least 32 random characters. Made and kept in the data folder when absent outside production.")
-    jwt_algorithm: str = Field("HS256", pattern="^HS256$", description="The one algorithm of issued tokens.")
-    jwt_expiration_hours: int = Field(24, ge=1, le=24 * 90, description="Hours an issued token is valid.")
-    better_auth_secret: SecretStr | None = Field(None, description="Shared secret of Better Auth tokens (HS256), read only with BETTER_AUTH_LEGACY=true.")
-    better_auth_legacy: bool = Field(default=False, description="Accept Better Auth tokens signed with the shared secret.")
-    better_auth_jwks_url: str | None = Field(None, description="JWKS address of a Better Auth server whose tokens are accepted.")
-    better_auth_issuer: str | None = Field(None, description="Required issuer of Better Auth tokens.")
-    better_auth_audience: str | None = Field(None, description="Required audience of Better Auth tokens.")
-    webhook_api_key: SecretStr | None = Field(None, description="An ingest key of the default tenant, for clients of the tracking-ingest system.")
-    default_tenant: str = Field("default", description="Tenant of WEBHOOK_API_KEY, sign-ups and the Tripleseat webhook.")
-
-    # --- limits
-    rate_limit_requests: int = Field(100, ge=1, description="Management requests per window and per user or key.")
-    rate_limit_window_seconds: int = Field(60, ge=1, le=3600, description="Seconds of a rate-limit window.")
-    ingest_rate_limit_events: int = Field(10_000_000, ge=1, description="Events per window and per key.")
-    public_key_rate_limit_events: int = Field(600, ge=1, description="Events per window and per client address through a public key.")
-    max_body_bytes: int = Field(5_000_000, ge=1_000, description="Largest request body, after decompression too (bytes).")
-    max_events_per_request: int = Field(1_000, ge=1, le=10_000, description="Most events in one request.")
-    max_event_bytes: int = Field(65_536, ge=1_000, description="Largest single event (bytes).")
-
-    # --- intake, loader, retention
-    spool_max_mb: int = Field(1_024, ge=1, description="Most megabytes of events kept in the local spool while PostgreSQL is away.")
-    intake_commit_timeout_seconds: float = Field(5.0, gt=0, le=60, description="Seconds a group commit may take before its events go to the spool.")
-    loader_lanes: int = Field(1, ge=1, le=64, description="Loader lanes; a tenant belongs to lane tenant_id modulo lanes.")
-    sync_wait_seconds: float = Field(2.0, ge=0, le=30, description="Longest wait of a synchronous /track for its load before it answers queued.")
-    raw_retention_days: int = Field(90, ge=1, description="Days that raw events are kept before their partition is dropped.")
-    future_tolerance_seconds: int = Field(300, ge=0, description="How far ahead a sender's clock may be before occurred_at is corrected (seconds).")
-
-    # --- privacy and the browser tracker
-    ip_mode: IpMode = Field(IpMode.TRUNCATE, description="truncate (/24 or /48), salt (keyed hash), keep or drop client addresses.")
-    visitor_salt_rotation: SaltRotation = Field(SaltRotation.DAILY, description="How long a cookieless visitor key stays the same: daily or never.")
-    tracker_respect_dnt: bool = Field(default=True, description="The browser tracker sends nothing when Do-Not-Track or Global Privacy Control is on.")
-
-    # --- cache (read by the delivery part)
-    cache_enabled: bool = Field(default=True, description="Use the in-process cache.")
-    cache_ttl_seconds: int = Field(60, ge=1, description="Seconds an entry of the cache lives.")
-    cache_max_size: int = Field(10_000, ge=1, description="Most entries of the in-process cache.")
-    redis_url: SecretStr | None = Field(None, description="Optional second cache level.")
-
-    # --- mail
-    smtp_url: SecretStr | None = Field(None, description="smtp://user:password@host:port, or smtps://.")
-    mail_from: str | None = Field(None, description="Sender of mails.")
-    mail_to: Names = Field(default_factory=list, description="Receivers of operator mails, comma-separated.")
-
-    # --- assistant
-    openai_api_key: SecretStr | None = Field(None, description="Key of an OpenAI-compatible endpoint; without it the local model answers.")
-    openai_model: str = Field("gpt-4o-mini", description="Model name at that endpoint.")
-    openai_base_url: str | None = Field(None, description="Address of an OpenAI-compatible endpoint.")
-    mcp_server_host: str = Field("127.0.0.1", description="Address of the MCP server.")
-    mcp_server_port: int = Field(5555, ge=0, le=65535, description="Port of the MCP server.")
-
-    # --- connectors
-    enable_connector: bool = Field(default=False, description="Run the Tripleseat to Revel connector.")
-    dry_run: bool = Field(default=False, description="The connector plans and reports, and writes nothing to the point of sale.")
-    tripleseat_site_id: str | None = Field(None, description="Site whose bookings are taken.")
-    tripleseat_oauth_client_id: str | None = Field(None, description="OAuth2 client id at Tripleseat.")
-    tripleseat_oauth_client_secret: SecretStr | None = Field(None, description="OAuth2 client secret at Tripleseat.")
-    tripleseat_webhook_signing_key: SecretStr | None = Field(None, description="Key that signs Tripleseat webhooks.")
-    tripleseat_base_url: str = Field("https://api.tripleseat.com", description="Address of the Tripleseat API.")
-    revel_base_url: str | None = Field(None, description="Address of the Revel API.")
-    revel_api_key: SecretStr | None = Field(None, description="Revel API key.")
-    revel_api_secret: SecretStr | None = Field(None, description="Revel API secret.")
-    revel_establishment_id: str | None = Field(None, description="Revel establishment that gets the orders.")
-    revel_location_id: str | None = Field(None, description="Revel location, where it differs from the establishment.")
-    allowed_locations: Names = Field(default_factory=list, description="Locations, comma-separated, whose bookings are taken; empty takes all.")
-    sync_endpoint_url: str | None = Field(None, description="Accepted for old installations; not needed.")
+    @model_validator(mode="after")
+    def _database_url_is_one(self) -> Self:
+        if self.database_url is not None:
+            scheme = self.database_url.get_secret_value().partition("://")[0].partition("+")[0]
+            if scheme not in _SCHEMES:
+                msg = "DATABASE_URL must start with postgresql://."
+                raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _production_is_strict(self) -> Self:
-        if self.environment is not Environment.PRODUCTION:
-            return self
-        if self.debug:
-            msg = "DEBUG must be off when ENVIRONMENT=production."
-            raise ValueError(msg)
-        if self.secret_key is None:
-            msg = "SECRET_KEY must be set when ENVIRONMENT=production. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
-            raise ValueError(msg)
-        for name in ("secret_key", "better_auth_secret", "webhook_api_key"):
-            secret: SecretStr | None = getattr(self, name)
-            if secret is not None and (reason := weakness(secret.get_secret_value())):
-                msg = f"{name.upper()} is too weak for production: {reason}."
-                raise ValueError(msg)
+        faults = list(_production_faults(self)) if self.environment is Environment.PRODUCTION else []
+        if faults:
+            raise ValueError("\n".join(faults))
         return self
+
+
+def _production_faults(settings: Settings) -> Iterator[str]:
+    if settings.debug:
+        yield "DEBUG must be off when ENVIRONMENT=production."
+    if settings.secret_key is None:
+        yield (
+            "SECRET_KEY must be set when ENVIRONMENT=production. "
+            "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
+    for name in _OUR_SECRETS:
+        secret: SecretStr | None = getattr(settings, name)
+        reason = None if secret is None else weakness(secret.get_secret_value())
+        if reason is not None:
+            yield f"{name.upper()} is too weak for production: {reason}."
+    password = _database_password(settings)
+    if password is not None and password.lower() in _WEAK_DATABASE_PASSWORDS:
+        yield "The password of the database (DATABASE_URL or PGPASSWORD) is a well-known one; choose another."
+
+
+def _database_password(settings: Settings) -> str | None:
+    if settings.database_url is not None:
+        password = urlsplit(settings.database_url.get_secret_value()).password
+        return None if password is None else unquote(password)
+    return None if settings.pgpassword is None else settings.pgpassword.get_secret_value()
+
+
+def _without_prefix(given: Mapping[str, str | None]) -> dict[str, str | None]:
+    prefix = PREFIX.lower()
+    plain = {name: value for name, value in given.items() if not name.startswith(prefix)}
+    prefixed = {name.removeprefix(prefix): value for name, value in given.items() if name.startswith(prefix)}
+    # the full name stays too: one field has it as its first alias
+    return {**given, **plain, **prefixed}
 
 
 def weakness(secret: str) -> str | None:
     """Return why a secret is too weak for production, or None when it is strong enough."""
     if len(secret) < MINIMUM_SECRET_CHARACTERS:
         return f"it has {len(secret)} characters, {MINIMUM_SECRET_CHARACTERS} are needed"
-    if len(set(secret)) < 10:
-        return "it has fewer than 10 different characters"
+    if len(set(secret)) < _MINIMUM_DIFFERENT_CHARACTERS:
+        return f"it has fewer than {_MINIMUM_DIFFERENT_CHARACTERS} different characters"
     if any(word in secret.lower() for word in _KNOWN_WEAK):
         return "it looks like a sample from a document"
     return None
 
 
+def environment_names(name: str, field: FieldInfo) -> tuple[str, ...]:
+    """Return the environment names of a field, the preferred one first."""
+    alias = field.validation_alias
+    if isinstance(alias, AliasChoices):
+        return tuple(str(choice) for choice in alias.choices)
+    return (name.upper(),)
+
+
+def _all_names() -> dict[str, str]:
+    """Return every environment name with the field it belongs to."""
+    return {
+        known: field
+        for field, info in Settings.model_fields.items()
+        for known in (*environment_names(field, info), field.upper())
+    }
+
+
+def misspelt(environ: Mapping[str, str], *, also_known: Collection[str] = ()) -> list[str]:
+    """Return a warning for each `MAINSTEM_*` name that is no setting, with the nearest name that is one.
+
+    `also_known`: full names that other parts read, such as those of the command line.
+    """
+    names = _all_names()
+    # the prefix itself may be part of a name: MAINSTEM_DATA_DIR
+    known = {PREFIX + name.removeprefix(PREFIX) for name in names} | set(also_known)
+    warnings = []
+    for name in sorted(environ):
+        if not name.upper().startswith(PREFIX) or name.upper() in known:
+            continue
+        near = get_close_matches(name.upper(), known, n=1, cutoff=0.75)
+        hint = f"did you mean {near[0]}?" if near else "see docs/reference/settings.md."
+        warnings.append(f"{name} is not a setting and is ignored; {hint}")
+    return warnings
+
+
+def load_settings() -> Settings:
+    """Read the settings. Raises SettingsError with a sentence for every fault; none of them shows a secret."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError([sentence for one in error.errors() for sentence in _sentences(one)]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SettingsError([f"The file .env can't be read: {reason}."]) from None
+
+
+def _sentences(one: ErrorDetails) -> list[str]:
+    message = one["msg"].removeprefix("Value error, ")
+    if not one["loc"]:
+        return message.splitlines()
+    name = str(one["loc"][0])
+    name = next((known for known, field in _all_names().items() if name in {known, field}), name.upper())
+    info = Settings.model_fields[_all_names().get(name, name.lower())]
+    message = message.removeprefix("Input ").removeprefix("String ").rstrip(".")
+    given = one.get("input")
+    shown = "" if "SecretStr" in str(info.annotation) or not isinstance(given, str) else f" (it is {given[:80]!r})"
+    return [f"{name} {message}{shown}."]
+
+
+def database_dsn(settings: Settings) -> str | None:
+    """Return the libpq URL of the PostgreSQL to use, or None when the embedded one is wanted.
+
+    `postgres://` and driver forms such as `postgresql+asyncpg://` become `postgresql://`; the `ssl=` that
+    belongs to them becomes libpq's `sslmode=`.
+    """
+    if settings.database_url is not None:
+        return _plain(settings.database_url.get_secret_value())
+    if settings.pghost is None:
+        return None
+    user = quote(settings.pguser, safe="")
+    if settings.pgpassword is not None:
+        user += ":" + quote(settings.pgpassword.get_secret_value(), safe="")
+    database = quote(settings.pgdatabase, safe="")
+    if settings.pghost.startswith("/"):
+        return f"postgresql://{user}@/{database}?" + urlencode({"host": settings.pghost, "port": settings.pgport})
+    host = f"[{settings.pghost}]" if ":" in settings.pghost else settings.pghost
+    return f"postgresql://{user}@{host}:{settings.pgport}/{database}"
+
+
+def _plain(url: str) -> str:
+    rest = url.partition("://")[2]
+    address, mark, options = rest.partition("?")
+    if not mark:
+        return f"postgresql://{address}"
+    query = [("sslmode" if name == "ssl" else name, value) for name, value in parse_qsl(options)]
+    renamed = [(name, "require" if name == "sslmode" and value == "true" else value) for name, value in query]
+    return f"postgresql://{address}?{urlencode(renamed, safe='/,')}"
+
+
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """Return the process's settings, read once."""
-    return Settings()
+    """Return the process's settings, read once. Raises SettingsError."""
+    return load_settings()
