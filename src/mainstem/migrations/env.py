@@ -7,7 +7,7 @@ from sqlalchemy.pool import NullPool
 url = context.config.attributes["url"]
 
 if context.is_offline_mode():
-    context.configure(url=url, literal_binds=True, dialect_opts={"paramstyle": "named"})
+    context.configure(url=url, version_table="schema_version", literal_binds=True, dialect_opts={"paramstyle": "named"})
     with context.begin_transaction():
         context.run_migrations()
 else:
