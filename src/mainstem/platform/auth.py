@@ -1,0 +1,287 @@
+"""Who calls, and what they may do: API keys, tokens, and the check that every route stands behind.
+
+A credential comes as `Authorization: Bearer`, as `X-API-Key`, or as the user name of `Authorization: Basic`.
+The hot path asks `cached_by_key` and `by_token`; FastAPI routes depend on `require(scope)`.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+import asyncpg
+from fastapi import Depends, Request, Response
+from fastapi.openapi.models import APIKey as ApiKeyModel
+from fastapi.openapi.models import APIKeyIn, OAuthFlowPassword, OAuthFlows, OAuth2, SecurityBase as SecurityModel
+from fastapi.openapi.models import HTTPBase as HttpModel
+from fastapi.openapi.models import HTTPBearer as BearerModel
+from fastapi.security.base import SecurityBase
+
+from mainstem.platform import tokens, users
+from mainstem.platform.addresses import client_address, origin_allowed, parse_networks
+from mainstem.platform.credential_cache import CredentialCache
+from mainstem.platform.db import Pool, load_queries, transaction
+from mainstem.platform.errors import ForbiddenError, RateLimitedError, UnauthorizedError
+from mainstem.platform.http import note_tenant
+from mainstem.platform.keys import LONGEST_KEY, effective_scopes, key_hash
+from mainstem.platform.limits import RateLimiter
+from mainstem.platform.secrets import derive, secret_key
+from mainstem.platform.settings import Settings
+
+MISSING: Final = "Missing or invalid Authorization header"
+INVALID: Final = "Invalid API token"
+_QUERIES: Final = load_queries("mainstem.platform")
+_TIMEOUT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request. Routes bind their transaction to `tenant_id`."""
+
+    tenant_id: int
+    tenant: str
+    """Slug of the tenant."""
+    scopes: frozenset[str]
+    """All that it may do; admin already stands with every scope that it implies."""
+    key_id: int | None
+    user_id: UUID | None
+    role: str | None
+    public: bool
+    """A public key: ingest only, from `allowed_origins`, limited per client address."""
+    allowed_origins: tuple[str, ...]
+    subject: str
+    """Whom limits count: `key:12`, `key:webhook` or `user:<uuid>`."""
+
+
+def credentials(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Return the key or token of ASGI headers, or None: Bearer, then X-API-Key, then the user name of Basic."""
+    api_key = basic = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, rest = value.strip().partition(b" ")
+            rest = rest.strip()
+            match scheme.lower():
+                case b"bearer" if rest:
+                    return rest.decode("latin-1")
+                case b"basic" if basic is None:
+                    basic = _user_name(rest)
+        elif name == b"x-api-key" and api_key is None:
+            api_key = value.strip().decode("latin-1") or None
+    return api_key or basic
+
+
+def _user_name(encoded: bytes) -> str | None:
+    try:
+        return base64.b64decode(encoded, validate=True).partition(b":")[0].decode() or None
+    except (binascii.Error, ValueError):
+        return None
+
+
+class Authenticator:
+    """Knows callers by their credentials; one per process, on one event loop."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        """Keep a worker pool (before a credential is known, there is no tenant to bind to) and the secrets."""
+        self._pool = pool
+        self._jwt_key = derive(secret_key(settings, settings.data_dir), "jwt")
+        self._lifetime = timedelta(hours=settings.jwt_expiration_hours)
+        self._default_tenant = settings.default_tenant
+        configured = settings.webhook_api_key
+        self._webhook_hash = key_hash(configured.get_secret_value()) if configured is not None else None
+        self._better_auth = tokens.BetterAuth(settings)
+        self._keys: CredentialCache[bytes, Caller] = CredentialCache(self._ask_key)
+        self._users: CredentialCache[UUID, Caller] = CredentialCache(self._ask_user)
+        self._emails: CredentialCache[str, Caller] = CredentialCache(self._ask_email)
+
+    @property
+    def token_lifetime(self) -> timedelta:
+        """How long an issued token is valid."""
+        return self._lifetime
+
+    def cached_by_key(self, key: str) -> Caller | None:
+        """Return the caller of a key that was seen within the last two seconds, else None; no I/O."""
+        return self._keys.fresh(key_hash(key)) if len(key) <= LONGEST_KEY else None
+
+    async def by_key(self, key: str) -> Caller | None:
+        """Return the caller of an API key, None when it is unknown or revoked.
+
+        Raises UnavailableError when the database is away and the key was not seen in the last 24 hours.
+        """
+        return await self._keys.get(key_hash(key)) if 0 < len(key) <= LONGEST_KEY else None
+
+    async def by_token(self, token: str) -> Caller | None:
+        """Return the caller of a token (ours or Better Auth's) or API key, None when it is not valid.
+
+        A token of a user who was disabled or moved is not valid; the role is the user's present one.
+        Raises UnavailableError as `by_key` does.
+        """
+        if not tokens.looks_like_token(token):
+            return await self.by_key(token)
+        claims = tokens.read(self._jwt_key, token)
+        if claims is not None:
+            caller = await self._users.get(claims.user_id)
+            return caller if caller is not None and caller.tenant_id == claims.tenant_id else None
+        foreign = await self._better_auth.read(token)
+        if foreign is not None:
+            return await self._emails.get(foreign.email)
+        # a key that was imported from elsewhere may look like a token
+        return await self.by_key(token)
+
+    def issue(self, signed_in: users.SignedIn) -> str:
+        """Return a new token for a user who has signed in."""
+        user = signed_in.user
+        return tokens.issue(
+            self._jwt_key,
+            user_id=user.id,
+            tenant_id=user.tenant_id,
+            tenant=signed_in.tenant,
+            role=user.role,
+            lifetime=self._lifetime,
+        )
+
+    async def sign_in(self, email: str, password: str) -> users.SignedIn | None:
+        """Return the user of these credentials, as `users.sign_in` does."""
+        return await users.sign_in(self._pool, email, password)
+
+    async def _ask_key(self, hashed: bytes) -> Caller | None:
+        row = await self._row("caller_of_key", hashed)
+        if row is not None:
+            return _caller_of_key(row)
+        if self._webhook_hash is not None and hmac.compare_digest(hashed, self._webhook_hash):
+            return await self._webhook_caller()
+        return None
+
+    async def _webhook_caller(self) -> Caller | None:
+        row = await self._row("tenant_by_slug", self._default_tenant)
+        if row is None:
+            return None
+        scopes = frozenset({"ingest"})
+        return Caller(row["tenant_id"], row["slug"], scopes, None, None, None, False, (), "key:webhook")  # noqa: FBT003 - in the order of the fields
+
+    async def _ask_user(self, user_id: UUID) -> Caller | None:
+        row = await self._row("caller_of_user", user_id)
+        return None if row is None else _caller_of_user(row)
+
+    async def _ask_email(self, email: str) -> Caller | None:
+        row = await self._row("caller_of_email", email)
+        return None if row is None else _caller_of_user(row)
+
+    async def _row(self, query: str, value: object) -> asyncpg.Record | None:
+        async with transaction(self._pool, timeout_s=_TIMEOUT_S) as connection:
+            return await connection.fetchrow(_QUERIES[query], value, timeout=_TIMEOUT_S)
+
+
+def _caller_of_key(row: asyncpg.Record) -> Caller:
+    return Caller(
+        tenant_id=row["tenant_id"],
+        tenant=row["slug"],
+        scopes=effective_scopes(row["scopes"]),
+        key_id=row["api_key_id"],
+        user_id=None,
+        role=None,
+        public=row["kind"] == "public",
+        allowed_origins=tuple(row["allowed_origins"]),
+        subject=f"key:{row['api_key_id']}",
+    )
+
+
+def _caller_of_user(row: asyncpg.Record) -> Caller:
+    return Caller(
+        tenant_id=row["tenant_id"],
+        tenant=row["slug"],
+        scopes=effective_scopes(users.SCOPES_OF_ROLE[row["role"]]),
+        key_id=None,
+        user_id=row["user_id"],
+        role=row["role"],
+        public=False,
+        allowed_origins=(),
+        subject=f"user:{row['user_id']}",
+    )
+
+
+class _Documented(SecurityBase):
+    """A way to send a credential, for OpenAPI only: the check itself is `require`'s."""
+
+    def __init__(self, name: str, model: SecurityModel) -> None:
+        self.scheme_name = name
+        self.model = model
+
+    async def __call__(self) -> None:
+        """Check nothing."""
+
+
+_TOKEN_FLOW: Final = OAuthFlows(password=OAuthFlowPassword(tokenUrl="/api/v1/auth/token", scopes={}))  # noqa: S106 - an address
+_SCHEMES: Final = (
+    _Documented("bearer", BearerModel(description="An API key, or a token of POST /api/v1/auth/token.")),
+    _Documented("apiKey", ApiKeyModel.model_validate({"in": APIKeyIn.header, "name": "X-API-Key"})),
+    _Documented("basic", HttpModel(scheme="basic", description="The API key as user name, no password.")),
+    _Documented("password", OAuth2(flows=_TOKEN_FLOW)),
+)
+
+
+def require(scope: str) -> Callable[..., Awaitable[Caller]]:
+    """Return a FastAPI dependency that gives the Caller, who has the scope and requests left in the window.
+
+    It reads `authenticator`, `limiter` and `settings` from `request.app.state` and sets RateLimit-* on the
+    answer. Its errors: UnauthorizedError without valid credentials; ForbiddenError without the scope, for an
+    X-Customer-ID that is not the caller's tenant, and for a public key from a foreign origin;
+    RateLimitedError; UnavailableError when credentials can't be checked.
+    """
+
+    async def caller_with_scope(  # noqa: PLR0913, PLR0917 - the last four only document the schemes
+        request: Request,
+        response: Response,
+        _bearer: None = Depends(_SCHEMES[0]),
+        _api_key: None = Depends(_SCHEMES[1]),
+        _basic: None = Depends(_SCHEMES[2]),
+        _password: None = Depends(_SCHEMES[3]),
+    ) -> Caller:
+        caller = await identify(request)
+        check_scope(request, caller, scope)
+        await _spend(request, response, caller)
+        return caller
+
+    return caller_with_scope
+
+
+async def identify(request: Request) -> Caller:
+    """Return who makes a request, whatever they may do. Raises UnauthorizedError, ForbiddenError, UnavailableError."""
+    authenticator: Authenticator = request.app.state.authenticator
+    credential = credentials(request.scope["headers"])
+    if credential is None:
+        raise UnauthorizedError(MISSING)
+    caller = authenticator.cached_by_key(credential) or await authenticator.by_token(credential)
+    if caller is None:
+        raise UnauthorizedError(INVALID)
+    tenant = request.headers.get("x-customer-id")
+    if tenant is not None and tenant != caller.tenant:
+        raise ForbiddenError("X-Customer-ID is not the tenant of this credential.", field="X-Customer-ID")
+    note_tenant(request.scope, caller.tenant)
+    return caller
+
+
+def check_scope(request: Request, caller: Caller, scope: str) -> None:
+    """Check that a caller may do this from here. Raises ForbiddenError."""
+    if scope not in caller.scopes:
+        raise ForbiddenError(f"This needs the scope {scope}.")
+    if caller.public and not origin_allowed(request.headers.get("origin", ""), caller.allowed_origins):
+        raise ForbiddenError("This public key is bound to other origins.", field="Origin")
+
+
+async def _spend(request: Request, response: Response, caller: Caller) -> None:
+    """Take one request of the management limit; everyone behind a public key has a limit of their own."""
+    limiter: RateLimiter = request.app.state.limiter
+    settings: Settings = request.app.state.settings
+    subject = caller.subject
+    if caller.public:
+        subject += f":{client_address(request.scope, parse_networks(settings.trusted_proxies))}"
+    allowance = await limiter.take(
+        subject, 1, limit=settings.rate_limit_requests, window_s=settings.rate_limit_window_seconds
+    )
+    if not allowance.allowed:
+        raise RateLimitedError(retry_after_s=allowance.retry_after_s, headers=allowance.headers())
+    response.headers.update(allowance.headers())
