@@ -5,7 +5,8 @@ A successful GET (2xx, or 304: the reader saw the copy in the cache) of somethin
 requests that are not HTTP. Both are activity of the visitor.
 """
 
-from functools import lru_cache
+from datetime import timedelta
+from functools import lru_cache, partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,8 +14,12 @@ import msgspec
 
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.receive import Sender, when
+from mainstem.platform.addresses import stored_ip, visitor_key
+from mainstem.platform.clock import utc_now
 from mainstem.platform.errors import InvalidFieldError
 from mainstem.platform.ids import event_uid
+from mainstem.platform.secrets import derive
+from mainstem.platform.settings import SaltRotation, Settings
 from mainstem.site.access_log.parse import Hit, Malformed, parse_line
 from mainstem.site.access_log.reader import MAX_LINE_BYTES, Line
 
@@ -35,6 +40,24 @@ ASSET_EXTENSIONS: Final = frozenset(
 )
 
 _ENCODER: Final = msgspec.json.Encoder()
+
+
+def log_sender(settings: Settings, *, tenant_id: int, secret: bytes) -> Sender:
+    """Return the sender of a tenant's log lines; `secret` is the installation's (`platform.secrets.secret_key`).
+
+    The visitor key never rotates, whatever VISITOR_SALT_ROTATION says: a log is the operator's own record of
+    addresses, and with a key per day every visitor would be counted once a day.
+    """
+    return Sender(
+        tenant_id=tenant_id,
+        received_at=utc_now(),
+        ip=None,
+        user_agent=None,
+        server=False,
+        future_tolerance=timedelta(seconds=settings.future_tolerance_seconds),
+        stored_ip=partial(stored_ip, mode=settings.ip_mode, salt=derive(secret, "ip")),
+        visitor_key=partial(visitor_key, secret=derive(secret, "visitor"), rotation=SaltRotation.NEVER),
+    )
 
 
 def to_event(line: Line, *, sender: Sender, site: str | None) -> NewEvent | Reject:

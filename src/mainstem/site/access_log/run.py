@@ -12,10 +12,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 import asyncpg
 
+from mainstem.events.intake import Intake
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.receive import Sender
 from mainstem.platform.clock import utc_now
@@ -24,9 +25,6 @@ from mainstem.platform.errors import BadRequestError, ConflictError, Unavailable
 from mainstem.site.access_log import queries
 from mainstem.site.access_log.events import site_of, to_event
 from mainstem.site.access_log.reader import LineReader
-
-if TYPE_CHECKING:
-    from mainstem.events.intake import Intake
 
 CHUNK_LINES: Final = 4_000
 SHOWN_REJECTS: Final = 100
@@ -67,7 +65,7 @@ class ImportReport:
 async def import_access_log(
     source: BinaryIO | Path,
     *,
-    intake: "Intake",
+    intake: Intake,
     pool: Pool,
     sender: Sender,
     site: str | None = None,
@@ -77,8 +75,7 @@ async def import_access_log(
 ) -> ImportReport:
     """Send every line of a log (plain or gzip, a file or a stream) to the intake; return what happened.
 
-    `sender` carries the tenant and the privacy rules; its visitor key must not rotate, else visitors are
-    counted once a day. `site` is scheme://host of the pages where the log has no virtual host. `resume=False`
+    `sender` carries the tenant and the privacy rules (`log_sender`). `pool` runs as the owner. `site` is scheme://host of the pages where the log has no virtual host. `resume=False`
     sends known events again and leaves it to the loader to find the duplicates.
 
     Raises BadRequestError when the first NOT_A_LOG_LINES lines are all malformed or the gzip stream is
@@ -118,7 +115,7 @@ class _Chunk(NamedTuple):
 @dataclass(slots=True)
 class _Run:
     reader: LineReader
-    intake: "Intake"
+    intake: Intake
     connection: Connection
     sender: Sender
     site: str | None

@@ -19,6 +19,8 @@ _COMMON_HEADERS: Final = (
     (b"access-control-allow-origin", b"*"),
     (b"cross-origin-resource-policy", b"cross-origin"),
     (b"vary", b"accept-encoding"),
+    (b"content-type", b"text/javascript; charset=utf-8"),
+    (b"x-content-type-options", b"nosniff"),
 )
 
 
@@ -30,6 +32,11 @@ class Asset:
     gzip: bytes
     etag: str
     """Weak, quotes included: the same for both encodings."""
+
+    @property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Headers of every answer, as ASGI takes them; length and encoding apart."""
+        return (*_COMMON_HEADERS, (b"etag", self.etag.encode()))
 
 
 class Answer(NamedTuple):
@@ -49,17 +56,11 @@ def tracker_asset(settings: Settings) -> Asset:
 
 def answer(asset: Asset, *, if_none_match: str | None = None, accept_encoding: str | None = None) -> Answer:
     """Return 304 where the client has this version (RFC 9110, 13.1.2), else the script, gzip where it is accepted."""
-    headers = (*_COMMON_HEADERS, (b"etag", asset.etag.encode()))
     if if_none_match is not None and _names(if_none_match, asset.etag):
-        return Answer(304, headers, b"")
-    zipped = accepts_gzip(accept_encoding)
-    body = asset.gzip if zipped else asset.body
-    headers += (
-        (b"content-type", b"text/javascript; charset=utf-8"),
-        (b"x-content-type-options", b"nosniff"),
-        (b"content-length", b"%d" % len(body)),
-    )
-    return Answer(200, (*headers, (b"content-encoding", b"gzip")) if zipped else headers, body)
+        return Answer(304, asset.headers, b"")
+    if accepts_gzip(accept_encoding):
+        return Answer(200, (*asset.headers, (b"content-encoding", b"gzip"), _length(asset.gzip)), asset.gzip)
+    return Answer(200, (*asset.headers, _length(asset.body)), asset.body)
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:
@@ -75,3 +76,7 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 def _names(if_none_match: str, etag: str) -> bool:
     tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return "*" in tags or etag.removeprefix("W/") in tags
+
+
+def _length(body: bytes) -> tuple[bytes, bytes]:
+    return b"content-length", b"%d" % len(body)
