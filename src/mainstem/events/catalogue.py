@@ -1,0 +1,86 @@
+"""The catalogue: the kinds of events the product itself knows, each with a sentence and its fields.
+
+A kind is dotted lower-case words (`page.viewed`). Kinds that are not listed are welcome as custom events; they
+are kept and loaded with their data as it came. Nothing here is enforced: it documents, and the docs are
+checked against it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One documented field of an event's data."""
+
+    name: str
+    meaning: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EventKind:
+    """One kind, or a family of kinds when `pattern` ends in `*`."""
+
+    pattern: str
+    meaning: str
+    sent_by: str
+    fields: tuple[Field, ...] = ()
+
+
+_SITE_FIELDS: Final = (
+    Field("event_type", "What happened, in the sender's word; page_view when absent."),
+    Field("session_id", "The sender's session; without one, sessions are made by the 30-minute rule."),
+    Field("user_id", "The signed-in user, in the sender's terms."),
+    Field("visitor_id", "The sender's visitor; without one, a cookieless key is made."),
+    Field("event_id", "The sender's message id: the same id is one event for ever."),
+    Field("timestamp", "When it happened (ISO 8601 or Unix time); now when absent."),
+    Field("event_data", "Anything else, as an object; every field here counts at the top level, too."),
+    Field("page_title", "Title of the page; also `title`."),
+    Field("referrer", "Where the visitor came from; also `page_referrer` and `referrer_url`."),
+    Field("utm_source", "Campaign source; utm_medium, utm_campaign, utm_term and utm_content likewise."),
+    Field("viewport", "Size of the window, `width x height`; also viewport_width and viewport_height."),
+    Field("screen_resolution", "Size of the screen."),
+    Field("scroll_depth", "How far the page was scrolled, in percent."),
+    Field("time_on_page", "Seconds on the page."),
+    Field("user_agent", "The visitor's user agent, where a server sends for the visitor."),
+    Field("language", "The browser's language."),
+)
+
+KINDS: Final = (
+    EventKind(
+        "page.viewed",
+        "A page was seen: a site event whose event_type is page_view.",
+        "site tracking, the browser tracker and the access-log import",
+        (Field("page_url", "Address of the page; also `url`.", required=True), *_SITE_FIELDS),
+    ),
+    EventKind(
+        "site.*",
+        "Anything else that happened on a site; the last word is made from event_type (`add to cart` is site.add_to_cart).",
+        "site tracking and the browser tracker",
+        (Field("page_url", "Address of the page; also `url`."), *_SITE_FIELDS),
+    ),
+    EventKind(
+        "*",
+        "A custom event: any other dotted kind, with any object as its data.",
+        "whoever calls POST /api/v1/events",
+    ),
+)
+"""From the most special to the fallback: the first that matches describes a kind."""
+
+
+def describe(kind: str) -> EventKind:
+    """Return the entry that describes a kind; custom events are described by the last one."""
+    return next(entry for entry in KINDS if matches(entry.pattern, kind))
+
+
+def matches(pattern: str, kind: str) -> bool:
+    """Tell whether a kind falls under a dotted pattern.
+
+    `*` stands for exactly one word, but at the end for one or more: `*` matches every kind, `site.*` matches
+    `site.click` and `site.form.sent` but not `site`, `*.viewed` matches `page.viewed` but not `a.page.viewed`.
+    """
+    wanted, words = pattern.split("."), kind.split(".")
+    if wanted[-1] == "*" and len(words) > len(wanted):
+        words = words[: len(wanted)]
+    return len(wanted) == len(words) and all(want in ("*", word) for want, word in zip(wanted, words, strict=True))

@@ -1,0 +1,47 @@
+"""record(): an event about a change, in the transaction of the change.
+
+For people and connectors (a task done, an alert acknowledged): the table and the event commit together or not
+at all. High rates go through `intake.Intake`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from mainstem.platform.clock import rfc3339
+from mainstem.platform.db import Connection, load_queries
+from mainstem.platform.ids import event_uid, uuid7
+
+_sql: Final = load_queries("mainstem.events")
+
+
+async def record(
+    connection: Connection,
+    tenant_id: int,
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    subject: str | None = None,
+    message_id: str | None = None,
+    source: str = "mainstem",
+    occurred_at: datetime | None = None,
+) -> int:
+    """Append one event in the caller's transaction and return its batch id; loaders wake when that commits.
+
+    `data` is anything msgspec writes as a JSON object. The same (tenant, source, message_id) is one event for
+    ever, however often it is recorded; without a message id every call is a new event. `occurred_at` is aware
+    and defaults to now. Works as the owner and, for the tenant of the transaction, as `mainstem_api`.
+    """
+    event = {
+        "event_uid": event_uid(tenant_id, source, message_id) if message_id is not None else uuid7(),
+        "kind": kind,
+        "source": source,
+        "message_id": message_id,
+        "subject": subject,
+        "occurred_at": None if occurred_at is None else rfc3339(occurred_at),
+        "data": data,
+    }
+    batch_id: int = await connection.fetchval(_sql["append"], tenant_id, msgspec.json.encode([event]).decode(), "record")
+    return batch_id

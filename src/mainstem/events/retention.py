@@ -1,0 +1,117 @@
+"""Retention: partitions are there before their day, and old landings go when they are loaded.
+
+`sweep()` is one round of upkeep, `run()` repeats it hourly. A session's advisory lock lets one process per
+cluster work at a time; every step is idempotent, so that a second round changes nothing. A day with events
+that are not loaded yet is never dropped, however old it is.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+import asyncpg
+import structlog
+
+from mainstem.platform.clock import utc_now
+from mainstem.platform.db import Connection, Pool, load_queries
+from mainstem.platform.settings import Settings
+
+DAYS_AHEAD: Final = 7
+INTERVAL_S: Final = 3_600.0
+RETRY_S: Final = 30.0
+_PRUNE_ROWS: Final = 10_000
+_RATE_WINDOW_AGE: Final = timedelta(days=1)
+_TIMEOUT_S: Final = 120.0
+
+Step = Callable[[Connection], Awaitable[object]]
+"""More upkeep, of other modules: takes a connection of the owner, returns what it did, for the report."""
+
+_NO_STEPS: Final[Mapping[str, Step]] = MappingProxyType({})
+_sql: Final = load_queries("mainstem.events")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one sweep did."""
+
+    partitions_made: int
+    partitions_dropped: tuple[str, ...]
+    rejects_pruned: int
+    rate_windows_pruned: int
+    steps: Mapping[str, object] = field(default_factory=dict)
+
+
+async def sweep(pool: Pool, *, retention_days: int, now: datetime | None = None, steps: Mapping[str, Step] = _NO_STEPS) -> Report | None:
+    """Do one round of upkeep as the owner; None when another process of the cluster is at it.
+
+    Makes the day partitions from yesterday to a week ahead, drops loaded days and prunes rejects older than
+    `retention_days`, prunes old rate windows, then runs the steps of other modules by name.
+    """
+    moment = now or utc_now()
+    async with pool.acquire(timeout=_TIMEOUT_S) as connection:
+        if not await connection.fetchval(_sql["try_maintenance_lock"]):
+            return None
+        try:
+            # a dropped partition locks its parent: rather later than with every intake waiting behind it
+            await connection.execute("set lock_timeout = '2s'")
+            return Report(
+                partitions_made=await ensure_partitions(connection, moment),
+                partitions_dropped=await drop_partitions(connection, moment - timedelta(days=retention_days)),
+                rejects_pruned=await prune_rejected(connection, moment - timedelta(days=retention_days)),
+                rate_windows_pruned=await prune_rate_windows(connection, moment - _RATE_WINDOW_AGE),
+                steps={name: await step(connection) for name, step in steps.items()},
+            )
+        finally:
+            # a lost connection has let go of the lock by itself
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+                await connection.execute("reset lock_timeout")
+                await connection.fetchval(_sql["release_maintenance_lock"])
+
+
+async def run(pool: Pool, settings: Settings, stop: asyncio.Event, *, steps: Mapping[str, Step] = _NO_STEPS) -> None:
+    """Sweep now and then hourly until `stop` is set; after a failure again in half a minute."""
+    while not stop.is_set():
+        pause_s = INTERVAL_S
+        try:
+            report = await sweep(pool, retention_days=settings.raw_retention_days, steps=steps)
+            if report is not None:
+                _log.info("retention_swept", made=report.partitions_made, dropped=report.partitions_dropped, rejects=report.rejects_pruned)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            _log.warning("retention_failed", reason=str(error))
+            pause_s = RETRY_S
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await stop.wait()
+
+
+async def ensure_partitions(connection: Connection, now: datetime) -> int:
+    """Make the partitions of `raw.event` from yesterday to DAYS_AHEAD days ahead; return how many were new."""
+    today = now.date()
+    made: int = await connection.fetchval(
+        _sql["ensure_partitions"], today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD), timeout=_TIMEOUT_S
+    )
+    return made
+
+
+async def drop_partitions(connection: Connection, before: datetime) -> tuple[str, ...]:
+    """Drop the day partitions before the day of `before` whose events are all loaded; return their names."""
+    return tuple(row[0] for row in await connection.fetch(_sql["drop_partitions"], before.date(), timeout=_TIMEOUT_S))
+
+
+async def prune_rejected(connection: Connection, before: datetime) -> int:
+    """Delete rejects from before `before`, in small transactions; return how many."""
+    pruned = 0
+    while gone := await connection.fetchval(_sql["prune_rejected"], before, _PRUNE_ROWS, timeout=_TIMEOUT_S):
+        pruned += gone
+    return pruned
+
+
+async def prune_rate_windows(connection: Connection, before: datetime) -> int:
+    """Delete shared rate counters of windows that began before `before`; return how many."""
+    pruned: int = await connection.fetchval(_sql["prune_rate_windows"], before, timeout=_TIMEOUT_S)
+    return pruned
