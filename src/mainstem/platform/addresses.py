@@ -7,7 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -162,7 +169,8 @@ def _origin_parts(text: str) -> tuple[str, str, int] | None:
         return None
     scheme = parts.scheme.lower()
     host = (parts.hostname or "").rstrip(".")
-    if scheme not in _DEFAULT_PORTS or not host or parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+    more_than_origin = parts.path.strip("/") or parts.query or parts.fragment or parts.username
+    if scheme not in _DEFAULT_PORTS or not host or more_than_origin:
         return None
     return scheme, host, port or _DEFAULT_PORTS[scheme]
 

@@ -16,9 +16,10 @@ from uuid import UUID
 import asyncpg
 from fastapi import Depends, Request, Response
 from fastapi.openapi.models import APIKey as ApiKeyModel
-from fastapi.openapi.models import APIKeyIn, OAuthFlowPassword, OAuthFlows, OAuth2, SecurityBase as SecurityModel
+from fastapi.openapi.models import APIKeyIn, OAuth2, OAuthFlowPassword, OAuthFlows
 from fastapi.openapi.models import HTTPBase as HttpModel
 from fastapi.openapi.models import HTTPBearer as BearerModel
+from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
 
 from mainstem.platform import tokens, users
@@ -159,8 +160,17 @@ class Authenticator:
         row = await self._row("tenant_by_slug", self._default_tenant)
         if row is None:
             return None
-        scopes = frozenset({"ingest"})
-        return Caller(row["tenant_id"], row["slug"], scopes, None, None, None, False, (), "key:webhook")  # noqa: FBT003 - in the order of the fields
+        return Caller(
+            tenant_id=row["tenant_id"],
+            tenant=row["slug"],
+            scopes=frozenset({"ingest"}),
+            key_id=None,
+            user_id=None,
+            role=None,
+            public=False,
+            allowed_origins=(),
+            subject="key:webhook",
+        )
 
     async def _ask_user(self, user_id: UUID) -> Caller | None:
         row = await self._row("caller_of_user", user_id)
@@ -214,7 +224,7 @@ class _Documented(SecurityBase):
         """Check nothing."""
 
 
-_TOKEN_FLOW: Final = OAuthFlows(password=OAuthFlowPassword(tokenUrl="/api/v1/auth/token", scopes={}))  # noqa: S106 - an address
+_TOKEN_FLOW: Final = OAuthFlows(password=OAuthFlowPassword(tokenUrl="/api/v1/auth/token", scopes={}))
 _SCHEMES: Final = (
     _Documented("bearer", BearerModel(description="An API key, or a token of POST /api/v1/auth/token.")),
     _Documented("apiKey", ApiKeyModel.model_validate({"in": APIKeyIn.header, "name": "X-API-Key"})),
@@ -232,7 +242,7 @@ def require(scope: str) -> Callable[..., Awaitable[Caller]]:
     RateLimitedError; UnavailableError when credentials can't be checked.
     """
 
-    async def caller_with_scope(  # noqa: PLR0913, PLR0917 - the last four only document the schemes
+    async def caller_with_scope(
         request: Request,
         response: Response,
         _bearer: None = Depends(_SCHEMES[0]),
@@ -242,7 +252,7 @@ def require(scope: str) -> Callable[..., Awaitable[Caller]]:
     ) -> Caller:
         caller = await identify(request)
         check_scope(request, caller, scope)
-        await _spend(request, response, caller)
+        await limit_management(request, response, caller)
         return caller
 
     return caller_with_scope
@@ -272,8 +282,8 @@ def check_scope(request: Request, caller: Caller, scope: str) -> None:
         raise ForbiddenError("This public key is bound to other origins.", field="Origin")
 
 
-async def _spend(request: Request, response: Response, caller: Caller) -> None:
-    """Take one request of the management limit; everyone behind a public key has a limit of their own."""
+async def limit_management(request: Request, response: Response, caller: Caller) -> None:
+    """Take one request of the management limit, of the address's own behind a public key. Raises RateLimitedError."""
     limiter: RateLimiter = request.app.state.limiter
     settings: Settings = request.app.state.settings
     subject = caller.subject

@@ -20,7 +20,7 @@ from mainstem.platform.errors import ConflictError, InvalidFieldError, NotFoundE
 
 KeyKind = Literal["secret", "public"]
 
-SECRET_PREFIX: Final = "ms_live_"
+SECRET_PREFIX: Final = "ms_live_"  # noqa: S105 - what a key begins with
 PUBLIC_PREFIX: Final = "ms_pub_"
 SHORTEST_IMPORT: Final = 16
 LONGEST_KEY: Final = 512
@@ -111,7 +111,7 @@ def parse_origins(origins: Sequence[str]) -> list[str]:
         raise InvalidFieldError(str(error), field="allowed_origins") from error
 
 
-async def create_key(
+async def create_key(  # noqa: PLR0913 - what a key is made of
     connection: Connection,
     tenant_id: int,
     *,
@@ -134,8 +134,8 @@ async def create_key(
         scopes, origins = parse_scopes(scopes), []
     text = (PUBLIC_PREFIX if kind == "public" else SECRET_PREFIX) + secrets.token_urlsafe(_RANDOM_BYTES)
     shown = text[:_SHOWN_CHARACTERS]
-    api_key = await _insert(connection, tenant_id, text, shown, label, kind, scopes, origins, imported=False)
-    return NewApiKey(text, api_key)
+    values = (tenant_id, key_hash(text), shown, _check_label(label), kind, list(scopes), origins, False)
+    return NewApiKey(text, await _insert(connection, values))
 
 
 async def import_key(
@@ -148,11 +148,13 @@ async def import_key(
     """
     check_importable(text)
     shown = text[: min(_SHOWN_CHARACTERS, len(text) // 4)]
-    return await _insert(connection, tenant_id, text, shown, label, "secret", parse_scopes(scopes), [], imported=True)
+    no_origins: list[str] = []
+    values = (tenant_id, key_hash(text), shown, _check_label(label), "secret", parse_scopes(scopes), no_origins, True)
+    return await _insert(connection, values)
 
 
 def check_importable(text: str) -> None:
-    """Refuse what can't be sent in a header, could be guessed, or is printed in a document. Raises InvalidFieldError."""
+    """Refuse what no header can carry, can be guessed, or is printed in a document. Raises InvalidFieldError."""
     if not SHORTEST_IMPORT <= len(text) <= LONGEST_KEY:
         raise InvalidFieldError(f"A key has {SHORTEST_IMPORT} to {LONGEST_KEY} characters.", field="key")
     if not all("!" <= character <= "~" for character in text):
@@ -176,28 +178,20 @@ async def revoke_key(connection: Connection, tenant_id: int, key_id: int) -> Api
     return _read(row)
 
 
-async def _insert(  # noqa: PLR0913 - the columns of the table
-    connection: Connection,
-    tenant_id: int,
-    text: str,
-    shown: str,
-    label: str,
-    kind: KeyKind,
-    scopes: Sequence[str],
-    origins: Sequence[str],
-    *,
-    imported: bool,
-) -> ApiKey:
+def _check_label(label: str) -> str:
     if len(label) > _LONGEST_LABEL or "\0" in label:
         raise InvalidFieldError(f"A label has at most {_LONGEST_LABEL} characters.", field="label")
-    values = (tenant_id, key_hash(text), shown, label, kind, list(scopes), list(origins), imported)
+    return label
+
+
+async def _insert(connection: Connection, values: tuple[object, ...]) -> ApiKey:
     try:
         async with connection.transaction():
             row = await connection.fetchrow(_QUERIES["insert_key"], *values)
     except asyncpg.UniqueViolationError as error:
         raise ConflictError("This key is already in use.", field="key") from error
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFoundError(f"Tenant {tenant_id} not found") from error
+        raise NotFoundError(f"Tenant {values[0]} not found") from error
     if row is None:
         msg = "an insert returns its row"
         raise RuntimeError(msg)

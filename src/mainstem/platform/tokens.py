@@ -26,7 +26,8 @@ AUDIENCE: Final = "mainstem"
 ALGORITHM: Final = "HS256"
 JWKS_ALGORITHMS: Final = ("EdDSA", "ES256", "RS256")
 LONGEST_TOKEN: Final = 8_192
-_LEEWAY_S: Final = 10
+_PARTS: Final = 3
+_SKEW_S: Final = 10
 _REQUIRED: Final = ["exp", "iat", "nbf", "jti", "iss", "aud", "sub"]
 _JWKS_FRESH_S: Final = 300.0
 _JWKS_RETRY_S: Final = 30.0
@@ -56,11 +57,18 @@ class ForeignClaims:
 
 def looks_like_token(text: str) -> bool:
     """Tell whether a credential has the form of a JWT (three parts, JSON first) and a sane length."""
-    return len(text) <= LONGEST_TOKEN and text.startswith("eyJ") and text.count(".") == 2  # noqa: PLR2004 - header.payload.signature
+    return len(text) <= LONGEST_TOKEN and text.startswith("eyJ") and text.count(".") == _PARTS - 1
 
 
 def issue(  # noqa: PLR0913 - the claims
-    key: bytes, *, user_id: UUID, tenant_id: int, tenant: str, role: str, lifetime: timedelta, now: datetime | None = None
+    key: bytes,
+    *,
+    user_id: UUID,
+    tenant_id: int,
+    tenant: str,
+    role: str,
+    lifetime: timedelta,
+    now: datetime | None = None,
 ) -> str:
     """Return a signed token for a user; `key` has 32 bytes (`secrets.derive(…, "jwt")`)."""
     issued = int((now or utc_now()).timestamp())
@@ -72,7 +80,8 @@ def issue(  # noqa: PLR0913 - the claims
         "tenant": tenant,
         "role": role,
         "iat": issued,
-        "nbf": issued,
+        # another host's clock may be a little behind
+        "nbf": issued - _SKEW_S,
         "exp": issued + int(lifetime.total_seconds()),
         "jti": str(uuid7()),
     }
@@ -90,8 +99,7 @@ def read(key: bytes, token: str) -> Claims | None:
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
-            leeway=_LEEWAY_S,
-            options={"require": _REQUIRED, "strict_aud": True},
+            options={"require": _REQUIRED, "strict_aud": True, "verify_iat": False},
         )
         tenant_id, tenant, role = claims["tenant_id"], claims["tenant"], claims["role"]
         if type(tenant_id) is not int or not isinstance(tenant, str) or not isinstance(role, str):
@@ -148,7 +156,7 @@ class BetterAuth:
             algorithms=list(algorithms),
             audience=self._audience,
             issuer=self._issuer,
-            leeway=_LEEWAY_S,
+            leeway=_SKEW_S,
             options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
         )
         email, verified = claims.get("email"), claims.get("emailVerified", claims.get("email_verified", True))
@@ -177,7 +185,11 @@ class BetterAuth:
         now = time.monotonic()
         if self._asked_at is not None and now - self._asked_at < _JWKS_RETRY_S:
             return False
-        return self._fetched_at is None or now - self._fetched_at > _JWKS_FRESH_S or (kid is not None and kid not in self._keys)
+        return (
+            self._fetched_at is None
+            or now - self._fetched_at > _JWKS_FRESH_S
+            or (kid is not None and kid not in self._keys)
+        )
 
     async def _fetch(self) -> None:
         """Take over the server's keys; while it is away or talks nonsense, the known ones stay."""

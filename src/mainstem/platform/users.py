@@ -21,7 +21,12 @@ from pwdlib import PasswordHash
 
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, Pool, load_queries, transaction
-from mainstem.platform.errors import ConflictError, InvalidFieldError, NotFoundError, RateLimitedError
+from mainstem.platform.errors import (
+    ConflictError,
+    InvalidFieldError,
+    NotFoundError,
+    RateLimitedError,
+)
 from mainstem.platform.ids import uuid7
 
 Role = Literal["owner", "member", "viewer"]
