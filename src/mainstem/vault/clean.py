@@ -9,7 +9,7 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def clean_json(text: str) -> str:
-    """Return the JSON text with NULs dropped and lone surrogates replaced by U+FFFD; most texts come back unchanged.
+    """Return the JSON text with NULs dropped and lone surrogates as U+FFFD; most texts come back unchanged.
 
     Raises RejectedError when such a text is not JSON at all.
     """
@@ -19,7 +19,9 @@ def clean_json(text: str) -> str:
     try:
         return clean_text(json.dumps(_clean(json.loads(text)), ensure_ascii=False, separators=(",", ":")))
     except (ValueError, RecursionError) as error:
-        raise RejectedError("invalid_json", f"The event's data is not JSON that can be kept: {error}", "data") from error
+        raise RejectedError(
+            "invalid_json", f"The event's data is not JSON that can be kept: {error}", "data"
+        ) from error
 
 
 def clean_text(text: str) -> str:

@@ -39,14 +39,14 @@ class Feed:
     kinds: tuple[str, ...]
     """Patterns: an exact kind, a prefix (`page.*`), or `*` for whatever no other feed takes."""
     columns: tuple[tuple[str, str], ...]
-    """Stage columns (name, PostgreSQL type) in the order of the rows that `stage` returns; BASE_COLUMNS first."""
+    """Stage columns (name, PostgreSQL type) in the order of the rows that `stage` returns."""
     stage: Callable[[RawEvent], tuple[object, ...]]
     """Pure. Returns the stage row of an event, or raises RejectedError."""
     structures: tuple[Structure, ...]
     business: tuple[str, ...] = ()
-    """Statements run after the structures in the same transaction; they read `stage_<name>` and `load_context(load_ts)`.
+    """Statements (one per text) run after the structures in the same transaction.
 
-    One load may run them more than once, each time with other events on the stage, never twice with the same event.
+    They read the temp tables `stage_<name>` and `load_context` (one row: load_ts timestamptz). One load may run them more than once, each time with other events on the stage, never twice with the same event.
     """
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ def load_statement(spec: Structure, stage: str, *, profile: HashProfile = INJECT
 
 
 def load_statements(specs: Sequence[Structure], stage: str, *, profile: HashProfile = INJECTIVE) -> str:
-    """Return one statement that loads several structures of distinct tables from one stage: one round trip, one plan."""
+    """Return one statement that loads several structures (distinct tables) from one stage: one round trip, one plan."""
     *first, last = [load_statement(spec, stage, profile=profile) for spec in specs]
     if not first:
         return last
