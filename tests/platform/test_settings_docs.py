@@ -1,0 +1,54 @@
+"""The generated pages are those of this source; every setting and error kind is on them."""
+
+from pathlib import Path
+
+from mainstem.platform import settings_docs
+from mainstem.platform.errors import MainstemError
+from mainstem.platform.settings import Settings, environment_names
+from mainstem.platform.settings_fields import SECTIONS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_committed_pages_are_up_to_date() -> None:
+    assert settings_docs.check(ROOT) == [], "run: python -m mainstem.platform.settings_docs"
+
+
+def test_drift_is_found_and_written_away(tmp_path: Path) -> None:
+    assert settings_docs.check(tmp_path) == list(settings_docs.PAGES)
+    assert settings_docs.write(tmp_path) == list(settings_docs.PAGES)
+    assert settings_docs.check(tmp_path) == []
+    page = tmp_path / "docs/reference/settings.md"
+    page.write_text(page.read_text().replace("8000", "8001"))
+    assert settings_docs.write(tmp_path) == ["docs/reference/settings.md"]
+
+
+def test_every_setting_is_in_a_section_and_described() -> None:
+    listed = [name for section in SECTIONS for name in section.model_fields]
+    assert sorted(listed) == sorted(Settings.model_fields)
+    page, example = settings_docs.settings_page(), settings_docs.env_example()
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        for known in environment_names(name, field):
+            assert f"`{known}`" in page
+        assert f"\n#{environment_names(name, field)[0]}=" in example
+
+
+def test_the_example_file_is_valid_and_changes_nothing(tmp_path: Path) -> None:
+    text = settings_docs.env_example()
+    active = "\n".join(
+        line.removeprefix("#") if line.startswith("#") and line[1:2].isupper() else line for line in text.splitlines()
+    )
+    (tmp_path / "commented.env").write_text(text)
+    (tmp_path / "active.env").write_text(active)
+    assert Settings(_env_file=tmp_path / "active.env") == Settings(_env_file=tmp_path / "commented.env")
+    assert active != text
+
+
+def test_every_error_kind_of_the_platform_is_listed() -> None:
+    page = settings_docs.errors_page()
+    kinds = [MainstemError, *MainstemError.__subclasses__()]
+    for kind in kinds:
+        if kind.__module__.startswith("mainstem."):
+            assert f"| `{kind.code}` |" in page
+    assert "| `not_found` | 404 | There is no such thing. |" in page
