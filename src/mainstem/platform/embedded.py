@@ -76,6 +76,7 @@ class EmbeddedPostgres:
         self._lock: BinaryIO | None = None
         self._folder: Path | None = None
         self._stopping = threading.Event()
+        self._changing = threading.Lock()
 
     @property
     def dsn(self) -> str:
@@ -117,6 +118,16 @@ class EmbeddedPostgres:
     def stop(self, *, timeout_s: float = 60.0) -> None:
         """End the server: fast shutdown, and an immediate one (recovery at the next start) after `timeout_s`."""
         self._stopping.set()
+        with self._changing:
+            self._end(timeout_s)
+        if self._folder is not None:
+            with contextlib.suppress(OSError):
+                self._folder.rmdir()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _end(self, timeout_s: float) -> None:
         if self._child is not None:
             for number, wait_s in ((signal.SIGINT, timeout_s), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
                 with contextlib.suppress(ProcessLookupError):
@@ -125,12 +136,6 @@ class EmbeddedPostgres:
                     self._child.wait(wait_s)
                     break
             self._child = None
-        if self._folder is not None:
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def supervise(self) -> None:
         """Start the server again whenever it ends without `stop()`, from a thread that ends with the process."""
@@ -278,8 +283,9 @@ class EmbeddedPostgres:
             child.wait()
             if self._stopping.wait(_RESTART_PAUSE_S):
                 return
-            with contextlib.suppress(EmbeddedPostgresError):
-                self._launch_when_free(run_as(self.cluster))
+            with self._changing, contextlib.suppress(EmbeddedPostgresError):
+                if not self._stopping.is_set():
+                    self._launch_when_free(run_as(self.cluster))
 
 
 def find_running(data_dir: Path) -> str | None:

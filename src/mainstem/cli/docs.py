@@ -1,0 +1,40 @@
+"""`mainstem settings`, `openapi`, `version`: what the program knows about itself."""
+
+from typing import Annotated
+
+import typer
+
+import mainstem
+from mainstem.cli.context import Json, print_json
+
+
+def settings(
+    *,
+    env: Annotated[bool, typer.Option("--env", help="As .env.example.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the reference page.")] = False,
+) -> None:
+    """Print every setting with its meaning and default."""
+    from mainstem.platform import settings_docs
+
+    del env  # the default form
+    typer.echo(settings_docs.settings_page() if markdown else settings_docs.env_example(), nl=False)
+
+
+def openapi() -> None:
+    """Print the OpenAPI description of the HTTP interface."""
+    import json
+
+    from mainstem.app import create_api
+    from mainstem.platform.settings import Settings
+
+    # the defaults, whatever this machine is set to: the same file everywhere
+    plain = Settings.model_construct()
+    typer.echo(json.dumps(create_api(plain).openapi(), indent=2, ensure_ascii=False))
+
+
+def version(*, as_json: Json = False) -> None:
+    """Print the version."""
+    if as_json:
+        print_json({"version": mainstem.__version__})
+    else:
+        typer.echo(mainstem.__version__)
