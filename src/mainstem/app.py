@@ -5,7 +5,8 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,22 +20,30 @@ import mainstem
 from mainstem.front import Front
 from mainstem.front.openapi import merge_into
 from mainstem.hub import Hub, open_hub
-from mainstem.platform import http, log, metrics
+from mainstem.platform import api_docs, health, http, log, metrics, migrate
 from mainstem.platform.auth import require
-from mainstem.platform.auth_routes import build_router as auth_router
+from mainstem.platform.auth_routes import router as auth_router
 from mainstem.platform.db import Pool
 from mainstem.platform.settings import Settings, load_settings
 from mainstem.site.routes import build_router as site_router
 
 logger = structlog.get_logger(__name__)
 
-_DSN: Final = "MAINSTEM_INTERNAL_DSN"
-_DATA_DIR: Final = "MAINSTEM_INTERNAL_DATA_DIR"
+_DSN: Final = "HUB_INTERNAL_DSN"
+_DATA_DIR: Final = "HUB_INTERNAL_DATA_DIR"
 _DESCRIPTION: Final = (
     "One customer from click to visit to booking to order to follow-up, on one PostgreSQL.\n\n"
     "Send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Errors are problem+json (RFC 9457) "
     "with a stable `code` and the `request_id` to quote."
 )
+
+CONTRACT_FUNCTIONS: Final = (
+    "api.track_site_event(inet,text,text,character varying,jsonb)",
+    "staging.auto_process_if_needed()",
+    "staging.trigger_pipeline_now()",
+    "staging.get_pipeline_status()",
+)
+"""The SQL functions that the deployment document of site tracking checks for."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -42,14 +51,12 @@ Send = Callable[[Message], Awaitable[None]]
 
 
 def create_api(settings: Settings) -> FastAPI:
-    """Return the FastAPI application with every route; it needs no database until a request comes.
-
-    `api.state.hub` must be set before the first request.
-    """
+    """Return the FastAPI application with every route; `attach` gives it the parts before the first request."""
     api = FastAPI(
-        title="Mainstem", version=mainstem.__version__, description=_DESCRIPTION, docs_url="/docs", redoc_url=None
+        title="Mainstem", version=mainstem.__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None
     )
     http.install(api, settings)
+    api_docs.install(api)
 
     def hub() -> Hub:
         found: Hub = api.state.hub
@@ -58,7 +65,8 @@ def create_api(settings: Settings) -> FastAPI:
     def pool() -> Pool:
         return hub().pool
 
-    api.include_router(auth_router())
+    api.include_router(health.router(lambda: api.state.health))
+    api.include_router(auth_router)
     api.include_router(site_router(pool=pool, require=require, process=lambda tenant_id: hub().process(tenant_id)))
     if settings.metrics_enabled:
         api.include_router(metrics.router())
@@ -76,6 +84,15 @@ def create_api(settings: Settings) -> FastAPI:
 
     api.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for changing the schema
     return api
+
+
+def attach(api: FastAPI, hub: Hub) -> None:
+    """Give an application the parts of its process."""
+    api.state.hub = hub
+    api.state.api_pool = hub.pool
+    api.state.settings = hub.services.settings
+    api.state.authenticator = hub.services.authenticator
+    api.state.limiter = hub.services.limiter
 
 
 class Application:
@@ -107,11 +124,31 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
             api = create_api(self._settings)
-            api.state.hub = hub
+            attach(api, hub)
+            api.state.health = await stack.enter_async_context(_health(self._settings, self._dsn, hub))
             self._front = Front(api, hub.services)
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+@asynccontextmanager
+async def _health(settings: Settings, dsn: str, hub: Hub) -> AsyncIterator[health.HealthRegistry]:
+    registry = health.HealthRegistry(interval_s=settings.health_check_interval_seconds)
+    pools = (hub.pool, hub.worker_pool)
+    probes = health.DatabaseProbes(dsn, pools=pools, head=migrate.head(), functions=CONTRACT_FUNCTIONS)
+    probes.register(registry)
+
+    async def intake() -> dict[str, object]:
+        return asdict(hub.services.intake.state)
+
+    registry.register("intake", intake, critical=False)
+    await registry.start()
+    try:
+        yield registry
+    finally:
+        await registry.stop()
+        await probes.close()
 
 
 class _Server(uvicorn.Server):
@@ -185,9 +222,7 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def run(
-    settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, on_ready: Callable[[str], None]
-) -> int:
+def run(settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, on_ready: Callable[[str], None]) -> int:
     """Serve and work in this one process until a signal; return the exit code.
 
     `on_ready` gets the address once requests are answered. Raises OSError when the port can't be bound.

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -23,17 +24,26 @@ from mainstem.platform import metrics
 from mainstem.platform.addresses import parse_networks
 from mainstem.platform.auth import Authenticator
 from mainstem.platform.clock import utc_now
-from mainstem.platform.db import Pool, create_pool
+from mainstem.platform.db import Connection, Pool, create_pool
 from mainstem.platform.limits import RateLimiter
 from mainstem.platform.secrets import derive, secret_key
 from mainstem.platform.settings import Settings
 from mainstem.site import SITE_FEED
+from mainstem.vault import queries as vault_queries
 from mainstem.vault.loader import Loader, LoadResult
 from mainstem.vault.model import EVENT_FEED
 from mainstem.vault.waiter import LoadWaiter
 
 FEEDS: Final = (SITE_FEED, EVENT_FEED)
 """Every feed of the product: only the composition root knows them all."""
+
+async def _vault_partitions(connection: Connection) -> int:
+    today = utc_now().date()
+    return await vault_queries.ensure_partitions(connection, today, today + timedelta(days=62))
+
+
+UPKEEP: Final = {"vault_partitions": _vault_partitions}
+"""Upkeep of other modules that rides on the hourly sweep."""
 
 log = structlog.get_logger(__name__)
 
@@ -60,19 +70,22 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
     The database may be away: pools connect when they are first used, and every part reconnects by itself. On the way
     out the intake flushes what was acknowledged, then the loader ends its transaction, then the pools close.
     """
+    settings = settings.model_copy(update={"data_dir": data_dir})
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(settings, dsn, role="api"))
         worker_pool = await stack.enter_async_context(_pool(settings, dsn, role="worker"))
         secret = secret_key(settings, data_dir)
-        waiter = await stack.enter_async_context(LoadWaiter(dsn))
+        waiter = LoadWaiter(dsn)
+        await waiter.start()
+        stack.push_async_callback(waiter.stop)
         stop = asyncio.Event()
         loader = _loader(settings, dsn, waiter) if works else None
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
-            tasks.append(asyncio.create_task(retention.run(worker_pool, settings, stop), name="retention"))
+            tasks.append(asyncio.create_task(retention.run(worker_pool, settings, stop, steps=UPKEEP), name="retention"))
             stack.push_async_callback(_finish, tasks, stop)
-        intake = Intake(PostgresLog(dsn), Spool(data_dir / "spool", max_bytes=settings.spool_max_mb * 1_048_576))
+        intake = _intake(settings, dsn)
         notifier = Notifier(dsn)
         if serves:
             if loader is not None:
@@ -108,6 +121,11 @@ async def _pool(settings: Settings, dsn: str, *, role: str) -> AsyncIterator[Poo
             async with asyncio.timeout(5):
                 await pool.close()
         pool.terminate()
+
+
+def _intake(settings: Settings, dsn: str) -> Intake:
+    spool = Spool(settings.data_dir / "spool", max_bytes=settings.spool_max_mb * 1_048_576)
+    return Intake(PostgresLog(dsn), spool, commit_timeout_s=settings.intake_commit_timeout_seconds)
 
 
 def _loader(settings: Settings, dsn: str, waiter: LoadWaiter) -> Loader:

@@ -19,7 +19,7 @@ from mainstem.platform import metrics
 from mainstem.platform.addresses import origin_allowed
 from mainstem.platform.errors import MainstemError
 from mainstem.platform.problems import MethodNotAllowedError, render
-from mainstem.site.tracker import Asset, tracker_asset
+from mainstem.site.tracker import Asset, answer, tracker_asset
 
 __all__ = ["Front", "Services"]
 
@@ -111,14 +111,13 @@ def _refused(error: MainstemError, request: Request, path: str) -> Reply:
 
 
 def _script(asset: Asset, request: Request) -> Reply:
-    headers = [*asset.headers]
-    if request.headers.get(b"if-none-match") == asset.etag.encode():
-        return Reply(304, b"", headers)
-    body = asset.body
-    if b"gzip" in request.headers.get(b"accept-encoding", b""):
-        body = asset.gzip
-        headers.append((b"content-encoding", b"gzip"))
-    return Reply(200, b"" if request.scope["method"] == "HEAD" else body, headers)
+    found = answer(
+        asset,
+        if_none_match=request.text(b"if-none-match"),
+        accept_encoding=request.text(b"accept-encoding"),
+    )
+    body = b"" if request.scope["method"] == "HEAD" else found.body
+    return Reply(found.status, body, list(found.headers))
 
 
 async def _send(send: Send, reply: Reply) -> None:

@@ -7,12 +7,10 @@ import msgspec
 from mainstem.front.request import Request
 from mainstem.front.services import Services
 from mainstem.platform.addresses import origin_allowed
-from mainstem.platform.auth import Caller, credentials
+from mainstem.platform.auth import INVALID, MISSING, Caller, credentials
 from mainstem.platform.errors import ForbiddenError, RateLimitedError, UnauthorizedError
 
 PUBLIC_KEY_PREFIX: Final = "ms_pub_"
-MISSING: Final = "Missing or invalid Authorization header"
-INVALID: Final = "Invalid API token"
 
 
 class _KeyInBody(msgspec.Struct):
@@ -52,7 +50,7 @@ async def _checked(services: Services, request: Request, key: str) -> Caller:
     caller = services.authenticator.cached_by_key(key) or await services.authenticator.by_token(key)
     if caller is None:
         raise UnauthorizedError(INVALID)
-    if not caller.scopes & {"ingest", "admin"}:
+    if "ingest" not in caller.scopes:
         raise ForbiddenError("This key lacks the scope ingest.")
     tenant = request.headers.get(b"x-customer-id")
     if tenant is not None and tenant.decode("latin-1") != caller.tenant:

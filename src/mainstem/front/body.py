@@ -31,7 +31,9 @@ class ClientGoneError(Exception):
     """The client closed the connection before its body was complete."""
 
 
-async def read_body(receive: Receive, *, limit: int, encoding: bytes | None = None, length: bytes | None = None) -> bytes:
+async def read_body(
+    receive: Receive, *, limit: int, encoding: bytes | None = None, length: bytes | None = None
+) -> bytes:
     """Return the whole body, decompressed.
 
     `limit` counts bytes, on the wire and after decompression. Raises PayloadTooLargeError, UnsupportedMediaTypeError

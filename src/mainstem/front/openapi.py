@@ -29,10 +29,16 @@ SCHEMAS: Final[dict[str, _Schema]] = {
         {
             "page_url": _text("Full address of the page; required for a page_view.", maxLength=4096),
             "event_type": _text("page_view or any other word.", maxLength=100, default="page_view"),
-            "event_data": {"type": "object", "description": "Anything else: page_title, referrer, utm_*, scroll_depth, …"},
+            "event_data": {
+                "type": "object",
+                "description": "Anything else: page_title, referrer, utm_*, scroll_depth, …",
+            },
             "session_id": {**_SCALAR_ID, "description": "The sender's own session, if it keeps sessions."},
             "user_id": {**_SCALAR_ID, "description": "The signed-in user."},
-            "visitor_id": {**_SCALAR_ID, "description": "First-party visitor id; without one a cookieless key is made."},
+            "visitor_id": {
+                **_SCALAR_ID,
+                "description": "First-party visitor id; without one a cookieless key is made.",
+            },
             "event_id": {**_SCALAR_ID, "description": "Idempotency: the same id is never counted twice."},
             "timestamp": _TIME,
             "sent_at": {**_TIME, "description": "The sender's clock when it sent this; corrects a wrong clock."},
@@ -85,7 +91,9 @@ SCHEMAS: Final[dict[str, _Schema]] = {
     ),
     "CustomEvent": _object(
         {
-            "kind": _text("Dotted lower-case words, such as order.paid.", pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", maxLength=100),
+            "kind": _text(
+                "Dotted lower-case words, such as order.paid.", pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", maxLength=100
+            ),
             "data": {"type": "object"},
             "occurred_at": _TIME,
             "message_id": {**_SCALAR_ID, "description": "Idempotency, together with source."},
@@ -136,7 +144,13 @@ _PROBLEMS: Final = {
 
 
 def _operation(
-    name: str, summary: str, tag: str, body: str, answers: dict[str, tuple[str, str]], *, whole_body_422: str | None = None
+    name: str,
+    summary: str,
+    tag: str,
+    body: str,
+    answers: dict[str, tuple[str, str]],
+    *,
+    whole_body_422: str | None = None,
 ) -> _Schema:
     responses = {
         status: {"description": text, "content": {"application/json": {"schema": _ref(schema)}}}
@@ -152,7 +166,7 @@ def _operation(
             "operationId": name,
             "summary": summary,
             "tags": [tag],
-            "security": [{"ApiKey": []}, {"Bearer": []}],
+            "security": [{"bearer": []}, {"apiKey": []}, {"basic": []}],
             "parameters": [
                 {
                     "name": "X-Customer-ID",
@@ -217,14 +231,8 @@ TRACKER: Final[_Schema] = {
 
 
 def merge_into(document: dict[str, Any]) -> dict[str, Any]:
-    """Add the hot path's paths, schemas and security schemes to FastAPI's OpenAPI document, in place."""
+    """Add the hot path's paths and schemas to FastAPI's OpenAPI document, in place."""
     document["paths"] = dict(sorted({**document.get("paths", {}), **PATHS, "/t.js": TRACKER}.items()))
     components = document.setdefault("components", {})
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **SCHEMAS}.items()))
-    components.setdefault("securitySchemes", {}).update(
-        {
-            "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            "Bearer": {"type": "http", "scheme": "bearer", "description": "An API key, or a token from /api/v1/auth/token."},
-        }
-    )
     return document

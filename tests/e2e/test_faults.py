@@ -1,0 +1,144 @@
+"""Nothing acknowledged is lost and nothing is counted twice: the server killed and the database restarted under load."""
+
+import asyncio
+import random
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from e2e_server import Server, cli
+
+SENDERS = 8
+KILLS = 20
+
+
+class Load:
+    """Sends events over and over until told to stop; knows which ids were acknowledged."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url
+        self.headers = {"Authorization": f"Bearer {key}"}
+        self.acknowledged: set[str] = set()
+        self.unanswered: list[str] = []
+        self.statuses: dict[int, int] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        limits = httpx.Limits(max_connections=SENDERS * 2)
+        async with httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=20, limits=limits) as client:
+            await asyncio.gather(*(self._send(client, stop, number) for number in range(SENDERS)))
+
+    async def _send(self, client: httpx.AsyncClient, stop: asyncio.Event, number: int) -> None:
+        while not stop.is_set():
+            # what was never answered is sent again under its old id, as a good client does
+            ids = [self.unanswered.pop() if self.unanswered else f"k-{uuid4()}" for _ in range(1 if number % 2 else 10)]
+            events = [
+                {"page_url": f"http://localhost/{number}", "user_id": f"u{number}", "event_id": id_} for id_ in ids
+            ]
+            try:
+                if len(events) == 1:
+                    answer = await client.post("/api/v1/track", json=events[0])
+                else:
+                    answer = await client.post("/api/v1/track/bulk", json={"events": events})
+            except httpx.TransportError:
+                self.unanswered.extend(ids)
+                await asyncio.sleep(0.01)
+                continue
+            self.statuses[answer.status_code] = self.statuses.get(answer.status_code, 0) + 1
+            if answer.status_code in {200, 202}:
+                self.acknowledged.update(ids)
+            else:
+                self.unanswered.extend(ids)
+                await asyncio.sleep(0.01)
+
+
+def assert_exactly_once(database_url: str, acknowledged: set[str]) -> None:
+    """Compare ids: every acknowledged event is a fact, no event is two facts, and the ledger balances."""
+    with psycopg.connect(database_url) as connection:
+        facts = connection.execute(
+            """select r.message_id, count(distinct f.raw_id)
+               from vault.nhl_site_event f join raw.event r on r.raw_id = f.raw_id
+               where r.message_id like 'k-%' group by 1"""
+        ).fetchall()
+        assert {count for _, count in facts} <= {1}, "an event was loaded twice"
+        assert len(facts) == len({message_id for message_id, _ in facts})
+        lost = acknowledged - {message_id for message_id, _ in facts}
+        assert not lost, f"{len(lost)} of {len(acknowledged)} acknowledged events were lost"
+        pending, out_of_balance = connection.execute(
+            """select count(*) filter (where loaded_at is null),
+                      count(*) filter (where loaded_at is not null and loaded + duplicates + rejected <> events)
+               from raw.batch"""
+        ).fetchone()
+        assert (pending, out_of_balance) == (0, 0)
+        total_facts, total_loaded = connection.execute(
+            "select (select count(*) from vault.nhl_site_event), (select sum(loaded) from raw.batch)"
+        ).fetchone()
+        assert total_facts == total_loaded
+
+
+async def all_loaded(url: str, key: str) -> None:
+    """Wait until nothing waits to be loaded, in the spool or in the landing."""
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client, asyncio.timeout(60):
+        while True:
+            spool = (await client.get("/health/detailed")).json()
+            done = (await client.post("/api/v1/track/process")).json()
+            if done.get("result", {}).get("results", {}).get("pending", 0) == 0 and _spool_is_empty(spool):
+                return
+            await asyncio.sleep(0.2)
+
+
+def _spool_is_empty(health: dict) -> bool:
+    return health.get("checks", {}).get("intake", {}).get("spooled_events", 0) == 0
+
+
+@pytest.mark.timeout(300)
+async def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Path):
+    seed = random.randrange(2**32)
+    chance = random.Random(seed)
+    server = Server(tmp_path / "data").start()
+    key = server.key(scopes="ingest,read,admin")
+    load = Load(server.url, key)
+    for _ in range(KILLS):
+        stop = asyncio.Event()
+        sending = asyncio.create_task(load.run(stop))
+        await asyncio.sleep(chance.uniform(0.05, 0.6))
+        server.kill()
+        stop.set()
+        await sending
+        await asyncio.to_thread(server.start)
+    await all_loaded(server.url, key)
+    database_url = server.database_url()
+    assert len(load.acknowledged) > KILLS * 5, f"the load was too light to show anything (seed {seed})"
+    assert_exactly_once(database_url, load.acknowledged)
+    assert set(load.statuses) <= {200, 202, 503}, load.statuses
+    assert server.stop() == 0
+
+
+@pytest.mark.timeout(180)
+async def test_postgresql_restarted_under_load_gives_no_500_and_loses_nothing(tmp_path: Path, durable_cluster):
+    env = {"DATABASE_URL": durable_cluster.dsn}
+    cli("migrate", "up", env={**Server(tmp_path).env, **env})
+    worker = Server(tmp_path / "work", command=("work",), **env).start(wait=False)
+    server = Server(tmp_path / "serve", command=("serve",), **env).start()
+    key = server.key(scopes="ingest,read,admin")
+    load = Load(server.url, key)
+    stop = asyncio.Event()
+    sending = asyncio.create_task(load.run(stop))
+    for kind in ("restart", "kill", "restart"):
+        await asyncio.sleep(1)
+        await asyncio.to_thread(durable_cluster.restart if kind == "restart" else durable_cluster.kill)
+        if kind == "kill":
+            await asyncio.to_thread(durable_cluster.start)
+    await asyncio.sleep(1)
+    stop.set()
+    await sending
+    server.wait_ready()
+    await all_loaded(server.url, key)
+    assert set(load.statuses) <= {200, 202, 503}, load.statuses
+    assert load.statuses.get(202), "no event was spooled: the restarts were not felt"
+    assert_exactly_once(durable_cluster.dsn, load.acknowledged)
+    assert server.stop() == 0
+    assert worker.stop() == 0
