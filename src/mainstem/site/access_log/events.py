@@ -85,7 +85,9 @@ def site_of(text: str) -> str:
 
 def is_page_view(method: str | None, status: int | None, path: str | None) -> bool:
     """Tell whether a request is a page that a reader saw, as opposed to an asset, a probe or a failure."""
-    return method == "GET" and status is not None and (200 <= status < 300 or status == 304) and not _is_asset(path or "")
+    return (
+        method == "GET" and status is not None and (200 <= status < 300 or status == 304) and not _is_asset(path or "")
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -25,14 +25,21 @@ _PARTS: Final = (
     (re.compile(rf"{_WHO}{_TIME} "), "the [time] is not closed"),
     (re.compile(rf"{_WHO}{_TIME} {_QUOTED} ", re.DOTALL), 'the "request" is not quoted or not closed'),
     (re.compile(rf"{_WHO}{_TIME} {_QUOTED} {_OUTCOME}(?: |$)", re.DOTALL), "status and size are not numbers"),
-    (re.compile(rf"{_WHO}{_TIME} {_QUOTED} {_OUTCOME} {_QUOTED} ", re.DOTALL), 'the "referrer" is not quoted or not closed'),
+    (
+        re.compile(rf"{_WHO}{_TIME} {_QUOTED} {_OUTCOME} {_QUOTED} ", re.DOTALL),
+        'the "referrer" is not quoted or not closed',
+    ),
 )
 _LAST_PART: Final = 'the "user agent" is not quoted or not closed'
 
-_CLOCK: Final = re.compile(r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,6}))?(?: ([+-])(\d\d):?(\d\d))?")
+_CLOCK: Final = re.compile(
+    r"(\d{1,2})/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d)(?:[.,](\d{1,6}))?(?: ([+-])(\d\d):?(\d\d))?"
+)
 _MONTHS: Final = {
     name: number
-    for number, name in enumerate(("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1)
+    for number, name in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
+    )
 }
 _REQUEST: Final = re.compile(r"([A-Za-z][A-Za-z_-]{0,30}) (\S.*?)(?: (HTTP/\d(?:\.\d)?))?", re.DOTALL)
 
@@ -110,7 +117,9 @@ def parse_time(text: str) -> datetime | None:
             offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
             zone = timezone(-offset if sign == "-" else offset)
         micros = int((fraction or "0").ljust(6, "0"))
-        return _aware(datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), micros, zone))
+        return _aware(
+            datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), micros, zone)
+        )
     except (ValueError, KeyError, OverflowError):
         return None
 

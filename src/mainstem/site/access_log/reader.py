@@ -5,7 +5,6 @@ the file's name, on where a read began to be of interest, or on what is appended
 again, or grown, gives every old line the same identity.
 """
 
-import gzip
 import io
 import zlib
 from collections.abc import Callable
@@ -23,6 +22,7 @@ MAX_LINE_BYTES: Final = 32_768
 ORDINAL_WINDOW_LINES: Final = 131_072
 _BUFFER_BYTES: Final = 262_144
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 class Line(NamedTuple):
@@ -82,8 +82,8 @@ class LineReader:
     def read(self, limit: int) -> list[Line]:
         """Return the next lines, at most `limit`; none at the end.
 
-        Raises BadRequestError when the compressed stream is damaged or ends early; the lines before the
-        damage have been returned by earlier calls or are lost with it.
+        Raises BadRequestError when the compressed stream is damaged or ends early, after every line before the
+        damage was returned.
         """
         lines: list[Line] = []
         try:
@@ -91,9 +91,11 @@ class LineReader:
                 self._number += 1
                 if content := raw.rstrip(b"\r\n"):
                     lines.append(self._line(raw, content))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            detail = f"The gzip stream is damaged or ends early after line {self._number:,}: {error}"
-            raise BadRequestError(detail, field="file") from error
+        except (EOFError, zlib.error) as error:
+            # met again by the next call
+            if not lines:
+                detail = f"The gzip stream is damaged or ends early after line {self._number:,}: {error}."
+                raise BadRequestError(detail, field="file") from error
         return lines
 
     def _line(self, raw: bytes, content: bytes) -> Line:
@@ -110,7 +112,9 @@ class LineReader:
         """Return the reader itself."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Close the file that was opened here; a stream stays open."""
         if self._owned is not None:
             self._owned.close()
@@ -135,7 +139,45 @@ class _Counted(io.RawIOBase):
         return len(data)
 
 
+class _Inflated(io.RawIOBase):
+    """A raw view of what a gzip stream holds, member after member (RFC 1952, 2.2), up to the very damage."""
+
+    def __init__(self, source: io.BufferedReader) -> None:
+        self._source = source
+        self._member = zlib.decompressobj(_GZIP)
+        self._input = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        view = memoryview(buffer)
+        while True:
+            if not self._input:
+                self._input = self._source.read1(_BUFFER_BYTES)
+            if self._member.eof and not self._next_member():
+                return 0
+            if not self._input:
+                msg = "the end is missing"
+                raise EOFError(msg)
+            data = self._member.decompress(self._input, len(view))
+            self._input = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
+            if data:
+                view[: len(data)] = data
+                return len(data)
+
+    def _next_member(self) -> bool:
+        # tape and block devices pad with zeros
+        while not (rest := self._input.lstrip(b"\0")):
+            self._input = self._source.read1(_BUFFER_BYTES)
+            if not self._input:
+                return False
+        self._input = rest
+        self._member = zlib.decompressobj(_GZIP)
+        return True
+
+
 def _decompressed(stream: io.BufferedReader) -> io.BufferedReader:
     if stream.peek(len(_GZIP_MAGIC))[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:
         return stream
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER_BYTES)
+    return io.BufferedReader(_Inflated(stream), _BUFFER_BYTES)
