@@ -338,8 +338,9 @@ def edge(app: ASGIApp, settings: Settings, *, shapes: Mapping[str, Shape] | None
 def _with_cors(app: ASGIApp, settings: Settings) -> ASGIApp:
     if not settings.cors_origins:
         return app
+    # the inner edge answers errors inside CORS, so that a page of a listed origin may read them
     return CORSMiddleware(
-        app,
+        RequestEdge(app, debug=settings.debug),
         allow_origins=settings.cors_origins,
         allow_methods=settings.cors_allow_methods,
         allow_headers=_ACCEPTED,
