@@ -42,9 +42,19 @@ class Collector:
             self.requests.clear()
             self.answers.clear()
 
-    def page(self, path: str, options: str = "", *, before: str = "", body: str = "", title: str = "A page") -> str:
-        """Put a page with the tracker under `path`; return its address."""
-        script = f'<script defer src="{self.host}/t.js" data-key="ms_pub_test" {options}></script>'
+    def page(
+        self,
+        path: str,
+        options: str = "",
+        *,
+        before: str = "",
+        body: str = "",
+        title: str = "A page",
+        host: str | None = None,
+        key: str = "ms_pub_test",
+    ) -> str:
+        """Put a page with the tracker (of another host where one is given) under `path`; return its address."""
+        script = f'<script defer src="{host or self.host}/t.js" data-key="{key}" {options}></script>'
         self.pages[path] = f"<!doctype html><title>{title}</title><script>{before}</script>{script}<body>{body}"
         return self.site + path
 
@@ -66,7 +76,9 @@ class Collector:
         """Return the events of a type, once there are `count` of them."""
         with self._changed:
             enough = self._changed.wait_for(lambda: len(self.of(event_type)) >= count, timeout_s)
-        assert enough, f"{len(self.of(event_type))} of {count} {event_type} came; all: {[e['event_type'] for e in self.events]}"
+        assert enough, (
+            f"{len(self.of(event_type))} of {count} {event_type} came; all: {[e['event_type'] for e in self.events]}"
+        )
         return self.of(event_type)
 
 

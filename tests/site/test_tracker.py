@@ -2,7 +2,6 @@
 
 import gzip
 import re
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,17 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from browser import headless_chromium
 from collector import Collector
 
 from mainstem.platform.settings import Settings
 from mainstem.site.tracker import answer, build, tracker_asset
 from mainstem.site.tracker.tracker import accepts_gzip
 
-CHROMIUM, CHROMEDRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-dev-shm-usage --window-size=1000,700"
-).split()
 STUB = "window.mainstem = window.mainstem || function () { (mainstem.q = mainstem.q || []).push(arguments) };"
 
 
@@ -83,17 +78,8 @@ class TestAsset:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    if CHROMIUM is None or CHROMEDRIVER is None:
-        pytest.skip("browser tests need chromium and chromedriver: apt-get install chromium chromium-driver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="browser tests need the Python package selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(CHROMEDRIVER))
-    driver.set_page_load_timeout(20)
-    yield driver
-    driver.quit()
+    with headless_chromium(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +176,8 @@ class TestInChromium:
         assert collector.of("bad") == []
 
     @pytest.mark.parametrize(
-        "signal", ["Object.defineProperty(navigator, 'globalPrivacyControl', {value: true});", "window.doNotTrack = '1';"]
+        "signal",
+        ["Object.defineProperty(navigator, 'globalPrivacyControl', {value: true});", "window.doNotTrack = '1';"],
     )
     def test_respects_do_not_track_and_global_privacy_control(
         self, collector: Collector, browser: Any, signal: str
@@ -219,14 +206,21 @@ class TestInChromium:
         browser.get(page)
         first, second = collector.wait("page_view", 2)
         assert first["visitor_id"] == second["visitor_id"] == cookie["value"]
-        assert (cookie["name"], cookie["path"], cookie["sameSite"], cookie["domain"]) == ("ms_vid", "/", "Lax", "127.0.0.1")
+        assert (cookie["name"], cookie["path"], cookie["sameSite"], cookie["domain"]) == (
+            "ms_vid",
+            "/",
+            "Lax",
+            "127.0.0.1",
+        )
         assert 364 * 86_400 < cookie["expiry"] - browser.execute_script("return Date.now() / 1000") <= 365 * 86_400
 
     def test_leaving_tells_time_and_depth_by_option(self, collector: Collector, browser: Any) -> None:
         page = collector.page("/long", "data-engagement", body='<div style="height:6000px"></div>')
         browser.get(page)
         collector.wait("page_view")
-        browser.execute_async_script("addEventListener('scroll', () => arguments[0](), {once: true}); scrollTo(0, 2600)")
+        browser.execute_async_script(
+            "addEventListener('scroll', () => arguments[0](), {once: true}); scrollTo(0, 2600)"
+        )
         browser.get("about:blank")
         (leave,) = collector.wait("page_leave")
         assert leave["page_url"] == page
@@ -257,9 +251,7 @@ class TestInChromium:
         assert download["event_data"]["href"] == f"{collector.site}/menu.PDF?v=2"
 
     @pytest.mark.parametrize("status", [503, 429, 500])
-    def test_a_refused_send_is_repeated_with_the_same_id(
-        self, collector: Collector, browser: Any, status: int
-    ) -> None:
+    def test_a_refused_send_is_repeated_with_the_same_id(self, collector: Collector, browser: Any, status: int) -> None:
         collector.answers[:] = [status]
         browser.get(collector.page("/retry"))
         first, second = collector.wait("page_view", 2)

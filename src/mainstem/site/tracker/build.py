@@ -11,7 +11,16 @@ from typing import Final
 
 SOURCE: Final = Path(__file__).with_name("t.js")
 BUILT: Final = Path(__file__).with_name("t.min.js")
-_TERSER: Final = ("npx", "--yes", "terser@5", "--compress", "passes=3,ecma=2020,unsafe_arrows", "--mangle", "--ecma", "2020")
+_TERSER: Final = (
+    "npx",
+    "--yes",
+    "terser@5",
+    "--compress",
+    "passes=3,ecma=2020,unsafe_arrows",
+    "--mangle",
+    "--ecma",
+    "2020",
+)
 
 
 def banner(source: bytes) -> bytes:

@@ -88,7 +88,6 @@
       visitor_id: visitor()
     })
     waiting = waiting.slice(-MOST_WAITING)
-    failures = 0
     later(0)
   }
 
