@@ -14,7 +14,13 @@ from mainstem.platform.ids import uuid7
 StartIntake = Callable[..., Awaitable[Intake]]
 
 
-def new_event(tenant_id: int = 1, *, data: str = '{"page_url":"https://example.com/"}', kind: str = "page.viewed", subject: str | None = None) -> NewEvent:
+def new_event(
+    tenant_id: int = 1,
+    *,
+    data: str = '{"page_url":"https://example.com/"}',
+    kind: str = "page.viewed",
+    subject: str | None = None,
+) -> NewEvent:
     """Return a valid event with an identity of its own."""
     now = datetime.now(UTC)
     return NewEvent(now, tenant_id, uuid7(), kind, now, "test", None, subject, "v:1", "192.0.2.0", "agent", 0, data)

@@ -11,7 +11,7 @@ from events.landing import StartIntake, new_event, reject, stored_uids, until
 from mainstem.events.group import MAX_GROUP_EVENTS, PendingGroup, Receipt
 from mainstem.events.intake import MAX_WAITING_EVENTS, Intake
 from mainstem.events.log import PostgresLog
-from mainstem.events.model import Reject
+from mainstem.events.model import NewEvent, Reject
 from mainstem.events.spool import Spool
 from mainstem.platform.errors import BadRequestError, PayloadTooLargeError, UnavailableError
 
@@ -59,9 +59,16 @@ async def test_64_concurrent_callers_lose_nothing_and_double_nothing(dsn: str, s
     assert set(stored) == set(sent)
 
 
-async def test_batches_are_unbroken_ranges_of_one_tenant_with_their_ledger_row(start_intake: StartIntake, connection: asyncpg.Connection) -> None:
+async def test_batches_are_unbroken_ranges_of_one_tenant_with_their_ledger_row(
+    start_intake: StartIntake, connection: asyncpg.Connection
+) -> None:
     intake = await start_intake()
-    await asyncio.gather(*(intake.commit([new_event(1 + number % 3), new_event(1 + number % 3)], origin="import") for number in range(40)))
+    await asyncio.gather(
+        *(
+            intake.commit([new_event(1 + number % 3), new_event(1 + number % 3)], origin="import")
+            for number in range(40)
+        )
+    )
     rows = await connection.fetch(
         """
         select b.batch_id, b.events, b.origin, count(e.*) as found, count(distinct e.tenant_id) as tenants,
@@ -92,7 +99,9 @@ async def test_an_event_is_kept_as_it_came(start_intake: StartIntake, connection
     assert tuple(row)[1:] == tuple(event)
 
 
-async def test_one_group_makes_one_batch_per_tenant_and_tells_each_caller_its_own(gated: tuple[GatedLog, Intake], connection: asyncpg.Connection) -> None:
+async def test_one_group_makes_one_batch_per_tenant_and_tells_each_caller_its_own(
+    gated: tuple[GatedLog, Intake], connection: asyncpg.Connection
+) -> None:
     log, intake = gated
     first = asyncio.create_task(intake.commit([new_event(9)]))
     await until(lambda: log.sizes == [1])
@@ -169,16 +178,16 @@ async def test_a_caller_that_leaves_breaks_nobody(gated: tuple[GatedLog, Intake]
 @pytest.mark.parametrize(
     "poison",
     [
-        pytest.param({"kind": "nul\0"}, id="refused by the server"),
-        pytest.param({"kind": "lone \ud800 surrogate"}, id="refused by the encoder"),
-        pytest.param({"data": "{not json"}, id="not JSON"),
-        pytest.param({"flags": 1 << 20}, id="out of range"),
+        pytest.param(new_event(kind="nul\0"), id="refused by the server"),
+        pytest.param(new_event(kind="lone \ud800 surrogate"), id="refused by the encoder"),
+        pytest.param(new_event(data="{not json"), id="not JSON"),
+        pytest.param(new_event()._replace(flags=1 << 20), id="out of range"),
     ],
 )
-async def test_only_the_guilty_call_is_refused(gated: tuple[GatedLog, Intake], dsn: str, poison: dict[str, object]) -> None:
+async def test_only_the_guilty_call_is_refused(gated: tuple[GatedLog, Intake], dsn: str, poison: NewEvent) -> None:
     log, intake = gated
     calls = [[new_event()] for _ in range(9)]
-    calls[5] = [new_event()._replace(**poison), new_event()]  # type: ignore[arg-type]
+    calls[5] = [poison, new_event()]
     tasks = [asyncio.create_task(intake.commit(events)) for events in calls]
     await until(lambda: bool(log.sizes))
     log.gate.set()

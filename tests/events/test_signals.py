@@ -32,7 +32,9 @@ async def test_tells_about_the_connect_and_then_every_signal(heard: Heard, conne
 
 async def test_reconnects_and_says_so(heard: Heard, connection: asyncpg.Connection) -> None:
     assert await _next(heard) == (None, "")
-    await connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mainstem listener'")
+    await connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mainstem listener'"
+    )
     assert await _next(heard) == (None, "")
     await connection.execute("select pg_notify('other', 'again')")
     assert await _next(heard) == ("other", "again")
@@ -87,13 +89,17 @@ async def test_signals_are_at_least_the_interval_apart(dsn: str, heard: Heard) -
     await notifier.stop()
 
 
-async def test_the_notifier_reconnects_and_delivers_what_was_wanted(dsn: str, heard: Heard, connection: asyncpg.Connection) -> None:
+async def test_the_notifier_reconnects_and_delivers_what_was_wanted(
+    dsn: str, heard: Heard, connection: asyncpg.Connection
+) -> None:
     assert await _next(heard) == (None, "")
     notifier = Notifier(dsn)
     notifier.start()
     notifier.nudge()
     assert await _next(heard) == (RAW_CHANNEL, "")
-    await connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mainstem notifier'")
+    await connection.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mainstem notifier'"
+    )
     notifier.nudge()
     assert await _next(heard) == (RAW_CHANNEL, "")
     await notifier.stop()

@@ -42,7 +42,7 @@ class Call(NamedTuple):
     rejects: Sequence[Reject]
     origin: str
     data_bytes: int
-    done: "asyncio.Future[Receipt]"
+    done: asyncio.Future[Receipt]
 
 
 class PendingGroup(NamedTuple):
@@ -63,7 +63,9 @@ class Gathered:
 
     def receipts(self, batch_ids: Sequence[int]) -> list[Receipt]:
         """Return one receipt per call, given one batch id per group in the same order."""
-        ids = {(group.tenant_id, group.origin): batch_id for group, batch_id in zip(self.groups, batch_ids, strict=True)}
+        ids = {
+            (group.tenant_id, group.origin): batch_id for group, batch_id in zip(self.groups, batch_ids, strict=True)
+        }
         # the calls of a group mostly share one tenant: they share one receipt, too
         shared = {keys: Receipt("postgres", tuple(ids[key] for key in keys)) for keys in set(self.keys_of_calls)}
         return [shared[keys] for keys in self.keys_of_calls]

@@ -93,7 +93,9 @@ class Intake:
         await self._log.close()
         await self._spool.close()
 
-    async def commit(self, events: Sequence[NewEvent], *, origin: str = "http", rejects: Sequence[Reject] = ()) -> Receipt:
+    async def commit(
+        self, events: Sequence[NewEvent], *, origin: str = "http", rejects: Sequence[Reject] = ()
+    ) -> Receipt:
         """Return when the events and rejects are durable.
 
         The order of events of one tenant is kept. Cancelling the caller loses the answer, not the events.
@@ -110,7 +112,9 @@ class Intake:
             detail = f"At most {BLOCK} events can be committed at once."
             raise PayloadTooLargeError(detail)
         size = data_bytes(events)
-        if self._waiting and (self._waiting_events + len(events) > MAX_WAITING_EVENTS or self._waiting_bytes + size > MAX_WAITING_BYTES):
+        if self._waiting and (
+            self._waiting_events + len(events) > MAX_WAITING_EVENTS or self._waiting_bytes + size > MAX_WAITING_BYTES
+        ):
             detail = "Too many events are waiting to be stored."
             raise UnavailableError(detail, retry_after_s=1)
         call = Call(events, rejects, origin, size, asyncio.get_running_loop().create_future())
@@ -165,7 +169,10 @@ class Intake:
         """Commit the halves of a refused group, down to the one call that is refused alone."""
         if len(calls) == 1:
             _log.info("events_refused_by_database", events=len(calls[0].events), reason=str(error))
-            _fail(calls, BadRequestError("An event holds a value that can't be stored, for example a NUL character in a text."))
+            _fail(
+                calls,
+                BadRequestError("An event holds a value that can't be stored, for example a NUL character in a text."),
+            )
             return
         middle = len(calls) // 2
         await self._keep(calls[:middle])

@@ -17,7 +17,7 @@ from mainstem.platform.ids import event_uid, uuid7
 _sql: Final = load_queries("mainstem.events")
 
 
-async def record(
+async def record(  # noqa: PLR0913 - an event has this many parts, all but four by name
     connection: Connection,
     tenant_id: int,
     kind: str,
@@ -43,5 +43,7 @@ async def record(
         "occurred_at": None if occurred_at is None else rfc3339(occurred_at),
         "data": data,
     }
-    batch_id: int = await connection.fetchval(_sql["append"], tenant_id, msgspec.json.encode([event]).decode(), "record")
+    batch_id: int = await connection.fetchval(
+        _sql["append"], tenant_id, msgspec.json.encode([event]).decode(), "record"
+    )
     return batch_id

@@ -31,7 +31,9 @@ _log = structlog.get_logger(__name__)
 class Recovery:
     """Knows whether the log is up, and brings it and the spooled events back."""
 
-    def __init__(self, log: Log, spool: Spool, committed: Callable[[Sequence[int]], None], *, append_timeout_s: float) -> None:
+    def __init__(
+        self, log: Log, spool: Spool, committed: Callable[[Sequence[int]], None], *, append_timeout_s: float
+    ) -> None:
         """Keep what to recover; `committed(batch_ids)` is told about every drained chunk."""
         self._target = log
         self._spool = spool

@@ -46,7 +46,9 @@ class Report:
     steps: Mapping[str, object] = field(default_factory=dict)
 
 
-async def sweep(pool: Pool, *, retention_days: int, now: datetime | None = None, steps: Mapping[str, Step] = _NO_STEPS) -> Report | None:
+async def sweep(
+    pool: Pool, *, retention_days: int, now: datetime | None = None, steps: Mapping[str, Step] = _NO_STEPS
+) -> Report | None:
     """Do one round of upkeep as the owner; None when another process of the cluster is at it.
 
     Makes the day partitions from yesterday to a week ahead, drops loaded days and prunes rejects older than
@@ -80,7 +82,12 @@ async def run(pool: Pool, settings: Settings, stop: asyncio.Event, *, steps: Map
         try:
             report = await sweep(pool, retention_days=settings.raw_retention_days, steps=steps)
             if report is not None:
-                _log.info("retention_swept", made=report.partitions_made, dropped=report.partitions_dropped, rejects=report.rejects_pruned)
+                _log.info(
+                    "retention_swept",
+                    made=report.partitions_made,
+                    dropped=report.partitions_dropped,
+                    rejects=report.rejects_pruned,
+                )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("retention_failed", reason=str(error))
             pause_s = RETRY_S

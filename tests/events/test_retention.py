@@ -1,0 +1,144 @@
+"""Upkeep of the landing: days ahead, nothing dropped before it is loaded, one process at a time."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+from events.landing import StartIntake, new_event, until
+
+from mainstem.events import retention
+from mainstem.events.retention import sweep
+from mainstem.platform.db import Connection, Pool, load_queries
+from mainstem.platform.settings import Environment, Settings
+
+NOW = datetime(2001, 3, 15, 12, 0, tzinfo=UTC)
+
+
+async def _days(connection: asyncpg.Connection) -> set[str]:
+    rows = await connection.fetch(
+        "select inhrelid::regclass::text as name from pg_inherits where inhparent = 'raw.event'::regclass"
+    )
+    return {row["name"].removeprefix("raw.event_") for row in rows}
+
+
+async def test_makes_partitions_from_yesterday_to_a_week_ahead_once(
+    worker_pool: Pool, connection: asyncpg.Connection
+) -> None:
+    first = await sweep(worker_pool, retention_days=90, now=NOW)
+    again = await sweep(worker_pool, retention_days=90, now=NOW)
+    assert first is not None
+    assert again is not None
+    assert (first.partitions_made, again.partitions_made) == (9, 0)
+    assert {f"200103{day}" for day in range(14, 23)} <= await _days(connection)
+
+
+async def test_rows_that_came_before_their_partition_move_into_it(
+    worker_pool: Pool, connection: asyncpg.Connection, start_intake: StartIntake
+) -> None:
+    intake = await start_intake()
+    event = new_event()._replace(received_at=NOW)
+    await intake.commit([event])
+    assert await connection.fetchval("select count(*) from raw.event_default") == 1
+    await sweep(worker_pool, retention_days=90, now=NOW)
+    assert await connection.fetchval("select event_uid from raw.event_20010315") == event.event_uid
+
+
+async def test_drops_old_days_only_when_their_events_are_loaded(
+    worker_pool: Pool, connection: asyncpg.Connection, start_intake: StartIntake
+) -> None:
+    await sweep(worker_pool, retention_days=90, now=NOW)
+    intake = await start_intake()
+    loaded, waiting = NOW - timedelta(days=1), NOW
+    batches = [
+        (await intake.commit([new_event()._replace(received_at=moment)])).batch_ids[0] for moment in (loaded, waiting)
+    ]
+    await connection.execute("update raw.batch set loaded_at = now(), loaded = events where batch_id = $1", batches[0])
+
+    young = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=90))
+    assert young is not None
+    assert young.partitions_dropped == ("event_20010314",)
+
+    old = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=92))
+    assert old is not None
+    assert old.partitions_dropped == ("event_20010316",)
+    await connection.execute(
+        "update raw.batch set loaded_at = now(), duplicates = events where batch_id = $1", batches[1]
+    )
+    at_last = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=92))
+    assert at_last is not None
+    assert at_last.partitions_dropped == ("event_20010315",)
+    assert await connection.fetchval("select count(*) from raw.batch") == 2
+
+
+async def test_prunes_old_rejects_and_rate_windows(
+    worker_pool: Pool, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_PRUNE_ROWS", 3)
+    await connection.execute(
+        """
+        insert into staging.rejected (tenant_id, stage, code, reason, origin, payload, rejected_at)
+        select 1, 'intake', 'x', 'x', 'http', '{}', $1::timestamptz - make_interval(days => 99 - n) from generate_series(1, 20) n
+        """,
+        NOW,
+    )
+    await connection.execute(
+        "insert into platform.rate_window (subject, window_at, used) values ('old', $1::timestamptz - interval '2 days', 1), ('new', $1, 1)",
+        NOW,
+    )
+    report = await sweep(worker_pool, retention_days=90, now=NOW)
+    assert report is not None
+    assert (report.rejects_pruned, report.rate_windows_pruned) == (8, 1)
+    assert await connection.fetchval("select count(*) from staging.rejected") == 12
+    assert await connection.fetchval("select string_agg(subject, ',') from platform.rate_window") == "new"
+
+
+async def test_one_process_at_a_time_and_the_lock_is_let_go(worker_pool: Pool, connection: asyncpg.Connection) -> None:
+    queries = load_queries("mainstem.events")
+    assert await connection.fetchval(queries["try_maintenance_lock"])
+    assert await sweep(worker_pool, retention_days=90, now=NOW) is None
+    assert await connection.fetchval(queries["release_maintenance_lock"])
+
+    async def failing(_: Connection) -> None:
+        msg = "step failed"
+        raise RuntimeError(msg)
+
+    with pytest.raises(RuntimeError, match="step failed"):
+        await sweep(worker_pool, retention_days=90, now=NOW, steps={"failing": failing})
+    assert await sweep(worker_pool, retention_days=90, now=NOW) is not None
+
+
+async def test_a_reader_in_the_way_postpones_and_does_not_block_intake(
+    worker_pool: Pool, connection: asyncpg.Connection
+) -> None:
+    await sweep(worker_pool, retention_days=90, now=NOW)
+    async with connection.transaction():
+        await connection.fetch("select from raw.event")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=100))
+    report = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=100))
+    assert report is not None
+    assert report.partitions_dropped
+
+
+async def test_runs_at_once_with_the_steps_of_others_until_stopped(worker_pool: Pool) -> None:
+    stop, called = asyncio.Event(), asyncio.Event()
+
+    async def step(connection: Connection) -> int:
+        called.set()
+        return int(await connection.fetchval("select 42"))
+
+    running = asyncio.create_task(
+        retention.run(worker_pool, Settings(environment=Environment.TEST), stop, steps={"other": step})
+    )
+    await until(called.is_set)
+    stop.set()
+    await asyncio.wait_for(running, timeout=10)
+    report = await sweep(worker_pool, retention_days=90, now=NOW, steps={"other": step})
+    assert report is not None
+    assert report.steps == {"other": 42}
+
+
+@pytest.mark.parametrize("name", sorted(load_queries("mainstem.events")))
+async def test_every_query_is_valid_for_the_schema(name: str, connection: asyncpg.Connection) -> None:
+    await connection.prepare(load_queries("mainstem.events")[name])
