@@ -22,14 +22,9 @@ def settings(
 
 def openapi() -> None:
     """Print the OpenAPI description of the HTTP interface."""
-    import json
+    from mainstem.cli.generated import openapi_json
 
-    from mainstem.app import create_api
-    from mainstem.platform.settings import Settings
-
-    # the defaults, whatever this machine is set to: the same file everywhere
-    plain = Settings.model_construct()
-    typer.echo(json.dumps(create_api(plain).openapi(), indent=2, ensure_ascii=False))
+    typer.echo(openapi_json(), nl=False)
 
 
 def version(*, as_json: Json = False) -> None:

@@ -35,7 +35,7 @@ class Failure(NamedTuple):
 def explain(error: BaseException) -> Failure | None:
     """Return what to say about an error that a command may meet; None for a fault of the program."""
     from mainstem.platform.embedded import AlreadyServedError, EmbeddedPostgresError
-    from mainstem.platform.errors import MainstemError
+    from mainstem.platform.errors import MainstemError, UnavailableError
     from mainstem.platform.migrate import MigrationError, UnreachableError
     from mainstem.platform.secrets import SecretError
     from mainstem.platform.settings import SettingsError
@@ -46,15 +46,10 @@ def explain(error: BaseException) -> Failure | None:
             return Failure(line, error.code)
         case SettingsError() | SecretError():
             return Failure(line, ExitCode.USAGE)
-        case UnreachableError():
-            return Failure(line, ExitCode.DATABASE)
-        case MigrationError() | AlreadyServedError():
-            return Failure(line, ExitCode.FAILED)
-        case EmbeddedPostgresError():
-            return Failure(line, ExitCode.DATABASE)
-        case MainstemError():
-            unreachable = error.code == "unavailable"
-            return Failure(line, ExitCode.DATABASE if unreachable else ExitCode.FAILED)
+        case MigrationError() | EmbeddedPostgresError() | MainstemError():
+            away = isinstance(error, UnreachableError | EmbeddedPostgresError | UnavailableError)
+            database = away and not isinstance(error, AlreadyServedError)
+            return Failure(line, ExitCode.DATABASE if database else ExitCode.FAILED)
         case _:
             return _of_the_database(error, line) or _of_the_system(error)
 

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import typer
 
@@ -38,7 +38,7 @@ def access_log(
     settings = load()
     folder = data_folder(settings, data_dir)
     with database(settings, folder) as dsn:
-        report = asyncio.run(_run(settings, dsn, folder, file, tenant, site, wait=wait))
+        report = asyncio.run(_run(settings, dsn, folder, file=file, tenant=tenant, site=site, wait=wait))
     if as_json:
         print_json(_row(report))
         return
@@ -51,7 +51,7 @@ def access_log(
 
 
 async def _run(
-    settings: "Settings", dsn: str, folder: Path, file: str, tenant: str, site: str | None, *, wait: bool
+    settings: "Settings", dsn: str, folder: Path, *, file: str, tenant: str, site: str | None, wait: bool
 ) -> "ImportReport":
     from mainstem.hub import open_hub
     from mainstem.platform.secrets import secret_key
@@ -100,7 +100,7 @@ class _Bar:
         self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("reading", total=None)
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 

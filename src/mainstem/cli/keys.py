@@ -39,7 +39,7 @@ def create(
 
     async def action(connection: "Connection") -> "NewApiKey":
         found = await get_tenant(connection, tenant)
-        kind: "KeyKind" = "public" if public else "secret"
+        kind: KeyKind = "public" if public else "secret"
         origins = _words(origin)
         return await create_key(
             connection, found.id, scopes=_words(scope), kind=kind, label=label, allowed_origins=origins

@@ -1,6 +1,5 @@
 """`mainstem serve` and `mainstem work`: the parts of `mainstem up` as processes of their own."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,7 +46,7 @@ def serve(
 def work(*, data_dir: DataDir = None) -> None:
     """Load and maintain only; `mainstem serve` takes the events in. Run as many as there are lanes."""
     settings = load()
-    folder: Path = data_folder(settings, data_dir)
+    folder = data_folder(settings, data_dir)
     from mainstem import worker
     from mainstem.cli.up import prepare
 

@@ -103,7 +103,8 @@ def _serve(settings: "Settings", dsn: str, data_dir: Path, host: str, port: int,
 
 def _welcome(url: str, data_dir: Path, demo: "Demo | None") -> str:
     folder = _short(data_dir)
-    program = shlex.quote(_short(Path(sys.argv[0]).absolute()))
+    script = Path(sys.executable).with_name("mainstem")
+    program = shlex.quote(_short(script)) if script.exists() else "mainstem"
     option = "" if folder == "data" else f" --data-dir {shlex.quote(folder)}"
     lines = [f"  API docs   {url}/docs", f"  SQL        {program} db psql{option}"]
     if demo is None:

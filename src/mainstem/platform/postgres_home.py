@@ -179,7 +179,7 @@ def read_pid_file(cluster: Path) -> PidFile | None:
         raise EmbeddedPostgresError(msg) from error
     # https://www.postgresql.org/docs/18/storage-file-layout.html: pid, data folder, start time, port, socket folder,
     # listen address, shared memory key; pg_ctl reads the state from the eighth line
-    if len(lines) < 8 or not lines[0].lstrip("-").isdigit():  # noqa: PLR2004 - the lines named above
+    if len(lines) < 8 or not lines[0].lstrip("-").isdigit():
         return None
     return PidFile(abs(int(lines[0])), lines[4], lines[7].strip())
 
