@@ -31,7 +31,9 @@ from mainstem.vault.model import EVENT_FEED
 SECRET = b"a secret of the tests, forty-eight bytes long ..."
 TENANT = 1
 REAL_LOG = Path(__file__).parents[3] / "shared/data/apache_access.log.gz"
-needs_real_log = pytest.mark.skipif(not REAL_LOG.exists(), reason="the real log is not beside the checkout: ../shared/data")
+needs_real_log = pytest.mark.skipif(
+    not REAL_LOG.exists(), reason="the real log is not beside the checkout: ../shared/data"
+)
 
 
 def line(number: int = 0, *, request: str = "GET /menu HTTP/1.1", status: int = 200, agent: str = "Mozilla/5.0") -> str:
@@ -57,7 +59,12 @@ def event_of(text: str, *, site: str | None = None, settings: Settings | None = 
 class TestEvents:
     def test_a_page_view_carries_the_facts_of_its_line(self) -> None:
         event = event_of(line(61).replace('"-"', '"https://other.example/x"'), site="https://www.example.com")
-        assert (event.kind, event.source, event.subject, event.flags) == ("page.viewed", "access-log", None, EventFlag.NONE)
+        assert (event.kind, event.source, event.subject, event.flags) == (
+            "page.viewed",
+            "access-log",
+            None,
+            EventFlag.NONE,
+        )
         assert event.occurred_at == datetime(2015, 5, 17, 0, 1, 1, tzinfo=UTC)
         assert (event.ip, event.user_agent) == ("192.0.2.0", "Mozilla/5.0")
         assert json.loads(event.data) == {
@@ -86,7 +93,9 @@ class TestEvents:
             ("GET", None, "/menu", False),
         ],
     )
-    def test_what_counts_as_a_page_view(self, method: str | None, status: int | None, path: str | None, expected: bool) -> None:
+    def test_what_counts_as_a_page_view(
+        self, method: str | None, status: int | None, path: str | None, expected: bool
+    ) -> None:
         assert is_page_view(method, status, path) is expected
 
     def test_a_request_that_is_not_http_is_kept_as_activity(self) -> None:
@@ -118,7 +127,9 @@ class TestEvents:
         assert first.visitor is not None
         assert first.visitor.startswith("h:")
 
-    @pytest.mark.parametrize(("mode", "kept"), [(IpMode.KEEP, "192.0.2.1"), (IpMode.TRUNCATE, "192.0.2.0"), (IpMode.DROP, None)])
+    @pytest.mark.parametrize(
+        ("mode", "kept"), [(IpMode.KEEP, "192.0.2.1"), (IpMode.TRUNCATE, "192.0.2.0"), (IpMode.DROP, None)]
+    )
     def test_the_address_is_kept_by_setting(self, mode: IpMode, kept: str | None) -> None:
         assert event_of(line(1), settings=Settings(ip_mode=mode)).ip == kept
 
@@ -184,7 +195,10 @@ class TestImport:
         report = await importer.run(log_of(*lines), progress=steps.append, chunk_lines=4)
         assert (report.lines, report.accepted, report.rejected, report.known, report.page_views) == (10, 9, 1, 0, 9)
         assert report.malformed == ["line 4: no address, identity, user and [time] at the start"]
-        assert (report.first_at, report.last_at) == (datetime(2015, 5, 17, tzinfo=UTC), datetime(2015, 5, 17, 0, 0, 9, tzinfo=UTC))
+        assert (report.first_at, report.last_at) == (
+            datetime(2015, 5, 17, tzinfo=UTC),
+            datetime(2015, 5, 17, 0, 0, 9, tzinfo=UTC),
+        )
         assert [(step.lines, step.accepted, step.rejected) for step in steps] == [(4, 3, 1), (8, 7, 1), (10, 9, 1)]
         assert steps[-1].bytes_read == sum(len(text) + 1 for text in lines)
         assert await importer.one("select count(*) from raw.event where source = 'access-log'") == 9
@@ -231,7 +245,9 @@ class TestImport:
         assert (report.known, report.accepted) == (kept, 3_000 - kept)
 
     async def test_another_tenants_import_is_another_one(self, importer: Importer) -> None:
-        other = await importer.pool.fetchval("insert into platform.tenant (slug, name) values ('other', 'Other') returning tenant_id")
+        other = await importer.pool.fetchval(
+            "insert into platform.tenant (slug, name) values ('other', 'Other') returning tenant_id"
+        )
         await importer.run(log_of(line(1)))
         await importer.load()
         lines = log_of(line(1))
@@ -281,7 +297,9 @@ class TestRealLog:
         assert len(times) + gaps == 2_097
 
     async def test_figures_after_the_whole_pipeline(self, importer: Importer) -> None:
-        report = await importer.run(REAL_LOG, settings=Settings(ip_mode=IpMode.KEEP), site="http://www.semicomplete.com")
+        report = await importer.run(
+            REAL_LOG, settings=Settings(ip_mode=IpMode.KEEP), site="http://www.semicomplete.com"
+        )
         await importer.load()
         assert (report.lines, report.accepted, report.rejected) == (10_000, 9_999, 1)
         facts = await importer.pool.fetchrow(
@@ -291,7 +309,9 @@ class TestRealLog:
         assert tuple(facts) == (9_999, 1_753, 1_955, 1_542)
         sessions = "select count(*) from business.session where not is_bot"
         assert await importer.one(sessions) == 2_097
-        ledger = await importer.pool.fetchrow("select sum(events)::int, sum(loaded)::int, sum(rejected)::int from raw.batch")
+        ledger = await importer.pool.fetchrow(
+            "select sum(events)::int, sum(loaded)::int, sum(rejected)::int from raw.batch"
+        )
         assert tuple(ledger) == (9_999, 9_999, 0)
         again = await importer.run(REAL_LOG, settings=Settings(ip_mode=IpMode.KEEP), site="http://www.semicomplete.com")
         assert (again.accepted, again.rejected, again.known) == (0, 0, 10_000)

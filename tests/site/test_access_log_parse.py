@@ -234,7 +234,10 @@ class TestReader:
                 pass
 
     def test_zeros_behind_a_gzip_are_padding(self) -> None:
-        assert [line.text for line in read(gzip.compress(b"a\n") + bytes(9) + gzip.compress(b"b\n") + bytes(3))] == ["a", "b"]
+        assert [line.text for line in read(gzip.compress(b"a\n") + bytes(9) + gzip.compress(b"b\n") + bytes(3))] == [
+            "a",
+            "b",
+        ]
 
     def test_an_overlong_line_is_cut_and_the_next_one_is_whole(self) -> None:
         first, second = read(b"x" * (3 * MAX_LINE_BYTES + 5) + b"\nnext\n")

@@ -32,18 +32,25 @@ SITE: Final = "https://harbour-room.example.com"
 DAYS: Final = 14
 SESSIONS: Final = 410
 _SEED: Final = 1
+_A_BOT_IN: Final = 25
+_LOOKS_AROUND: Final = 0.45
+_SUBSCRIBES: Final = 0.4
+_LUNCH_AND_EVENING: Final = (1, 1, 0, 0, 0, 0, 1, 2, 3, 4, 6, 9, 10, 7, 5, 5, 6, 8, 10, 10, 8, 6, 4, 2)
 # addresses of the documentation ranges need no secret to be kept
 _SALT: Final = b"demo"
 
 _NETWORKS: Final = ("192.0.2", "198.51.100", "203.0.113")
-_AGENTS: Final = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
-    "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Mobile Safari/537.36",
-    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15",
-    "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
-    "Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
-)
+_CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0"
+_SAFARI: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5"
+_AGENTS: Final = {
+    f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {_SAFARI} Mobile/15E148 Safari/604.1": 30,
+    f"Mozilla/5.0 (Linux; Android 10; K) {_CHROME} Mobile Safari/537.36": 24,
+    f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME} Safari/537.36": 22,
+    f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_SAFARI} Safari/605.1.15": 12,
+    "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0": 7,
+    f"Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) {_SAFARI} Mobile/15E148 Safari/604.1": 5,
+}
+"""Browsers, and how many of a hundred visitors use each."""
 _BOTS: Final = (
     "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
     "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)",
@@ -62,6 +69,10 @@ _TITLES: Final = {
 _AROUND: Final = ("/", "/events", "/events/friday-jazz", "/menu/drinks", "/private-dining")
 
 
+def _utm(source: str, medium: str, campaign: str) -> str:
+    return f"?utm_source={source}&utm_medium={medium}&utm_campaign={campaign}"
+
+
 class _Origin(NamedTuple):
     """A way that visitors come, and how well it works."""
 
@@ -73,14 +84,15 @@ class _Origin(NamedTuple):
     """Chance that each further step of the funnel is taken."""
 
 
+_SEARCH: Final = "https://search.example.net/"
 _ORIGINS: Final = (
-    _Origin(30, "/", "", "https://search.example.net/", 0.62),
+    _Origin(30, "/", "", _SEARCH, 0.62),
     _Origin(22, "/", "", "", 0.66),
     _Origin(10, "/events/friday-jazz", "", "https://city-guide.example.org/nights-out", 0.58),
-    _Origin(16, "/menu", "?utm_source=newsletter&utm_medium=email&utm_campaign=autumn-menu", "", 0.78),
-    _Origin(12, "/events", "?utm_source=social&utm_medium=post&utm_campaign=friday-jazz", "https://social.example.net/", 0.52),
-    _Origin(10, "/private-dining", "?utm_source=search-ads&utm_medium=cpc&utm_campaign=private-dining", "https://search.example.net/", 0.45),
-)  # fmt: skip
+    _Origin(16, "/menu", _utm("newsletter", "email", "autumn-menu"), "", 0.78),
+    _Origin(12, "/events", _utm("social", "post", "friday-jazz"), "https://social.example.net/", 0.52),
+    _Origin(10, "/private-dining", _utm("search-ads", "cpc", "private-dining"), _SEARCH, 0.45),
+)
 
 
 class _Step(NamedTuple):
@@ -140,12 +152,12 @@ def demo_events(tenant: Tenant, settings: Settings, *, now: datetime) -> list[Ne
 
 
 def _visitor(random: Random, tenant: Tenant, settings: Settings, number: int) -> Sender:
-    bot = number % 25 == 24
+    bot = number % _A_BOT_IN == 0
     return Sender(
         tenant_id=tenant.id,
         received_at=datetime.fromtimestamp(0, UTC),
         ip=f"{random.choice(_NETWORKS)}.{random.randint(1, 254)}",
-        user_agent=random.choice(_BOTS) if bot else random.choices(_AGENTS, (30, 24, 22, 12, 7, 5))[0],
+        user_agent=random.choice(_BOTS) if bot else random.choices(list(_AGENTS), list(_AGENTS.values()))[0],
         server=False,
         future_tolerance=timedelta(seconds=settings.future_tolerance_seconds),
         stored_ip=partial(stored_ip, mode=settings.ip_mode, salt=_SALT),
@@ -155,9 +167,9 @@ def _visitor(random: Random, tenant: Tenant, settings: Settings, number: int) ->
 
 def _began(random: Random, now: datetime) -> datetime:
     """Return a moment of the two weeks, mostly around lunch and in the evening, an hour ago at the latest."""
-    day = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=random.randrange(DAYS))
-    hour = random.choices(range(24), (1, 1, 0, 0, 0, 0, 1, 2, 3, 4, 6, 9, 10, 7, 5, 5, 6, 8, 10, 10, 8, 6, 4, 2))[0]
-    began = day + timedelta(hours=hour, seconds=random.randrange(3_600))
+    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    hour = random.choices(range(24), _LUNCH_AND_EVENING)[0]
+    began = today + timedelta(days=-random.randrange(DAYS), hours=hour, seconds=random.randrange(3_600))
     return began if began <= now - timedelta(hours=1) else began - timedelta(days=DAYS)
 
 
@@ -207,7 +219,7 @@ def _visit(random: Random) -> Iterator[_Step]:
             here, query, referrer = path, "", SITE + here + query
         return _Step(clock, event_type, here, query, referrer, {**details, **(more or {})})
 
-    while random.random() < 0.45:
+    while random.random() < _LOOKS_AROUND:
         yield step("page_view", random.choice([path for path in _AROUND if path != here]))
     if here != "/menu" and random.random() < origin.interest:
         yield step("page_view", "/menu")
@@ -218,7 +230,7 @@ def _visit(random: Random) -> Iterator[_Step]:
             yield step("booking_started", "/book", {"party_size": party})
             if random.random() < origin.interest:
                 reference = f"HR-{random.randrange(10_000, 100_000)}"
-                booking = {"party_size": party, "reference": reference, "newsletter": random.random() < 0.4}
+                booking = {"party_size": party, "reference": reference, "newsletter": random.random() < _SUBSCRIBES}
                 yield step("booking_requested", "/book", booking)
                 yield step("page_view", "/book/thanks")
     seen = {"time_on_page": round(random.uniform(4, 90), 1), "scroll_depth": random.randrange(20, 101)}

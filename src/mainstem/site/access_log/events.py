@@ -7,6 +7,7 @@ requests that are not HTTP. Both are activity of the visitor.
 
 from datetime import timedelta
 from functools import lru_cache, partial
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ ASSET_EXTENSIONS: Final = frozenset(
     "dmg pkg iso img bin dat sig asc md5 sha256 torrent pcap patch diff log sql db py pl rb sh c h cpp java".split()
 )
 
+_SEEN: Final = frozenset((*range(200, 300), HTTPStatus.NOT_MODIFIED))
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -85,9 +87,7 @@ def site_of(text: str) -> str:
 
 def is_page_view(method: str | None, status: int | None, path: str | None) -> bool:
     """Tell whether a request is a page that a reader saw, as opposed to an asset, a probe or a failure."""
-    return (
-        method == "GET" and status is not None and (200 <= status < 300 or status == 304) and not _is_asset(path or "")
-    )
+    return method == "GET" and status in _SEEN and not _is_asset(path or "")
 
 
 @lru_cache(maxsize=4096)

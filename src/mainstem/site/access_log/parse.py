@@ -1,7 +1,7 @@
-"""Reads one line of an access log: what was asked, by whom, when, with what outcome.
+r"""Reads one line of an access log: what was asked, by whom, when, with what outcome.
 
 The formats are Apache's `common`, `combined` and `vhost_combined` and nginx's `combined`; fields after the
-user agent are ignored. Quoted fields may hold `\\"`, `\\\\` and `\\xHH`. A request that is not HTTP (a probe,
+user agent are ignored. Quoted fields may hold `\"`, `\\` and `\xHH`. A request that is not HTTP (a probe,
 a timeout) is still a well-formed line. Reads no file, stores nothing, knows no tenant.
 
 Formats: https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats and

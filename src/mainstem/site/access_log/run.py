@@ -75,8 +75,9 @@ async def import_access_log(
 ) -> ImportReport:
     """Send every line of a log (plain or gzip, a file or a stream) to the intake; return what happened.
 
-    `sender` carries the tenant and the privacy rules (`log_sender`). `pool` runs as the owner. `site` is scheme://host of the pages where the log has no virtual host. `resume=False`
-    sends known events again and leaves it to the loader to find the duplicates.
+    `sender` carries the tenant and the privacy rules (`log_sender`); `pool` runs as the owner. `site` is
+    scheme://host of the pages, above the log's own virtual hosts. `resume=False` sends known events again and
+    leaves it to the loader to find the duplicates.
 
     Raises BadRequestError when the first NOT_A_LOG_LINES lines are all malformed or the gzip stream is
     damaged, InvalidFieldError for a wrong `site`, ConflictError when another import of this tenant runs,
