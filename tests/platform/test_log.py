@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -212,3 +214,25 @@ def test_a_missing_sentry_package_is_said_and_stops_nothing(
     (event,) = _events(lines)
     assert "sentry-sdk is missing" in event["event"]
     assert CANARY not in lines.getvalue()
+
+
+def test_what_goes_to_sentry_is_masked_too(lines: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: dict[str, Any] = {}
+    captured: list[BaseException] = []
+    sentry = ModuleType("sentry_sdk")
+    sentry.init = started.update  # type: ignore[attr-defined]
+    sentry.capture_exception = captured.append  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "sentry_sdk", sentry)
+    monkeypatch.setattr(log, "find_spec", lambda _name: object())
+    dsn = SecretStr("https://public@sentry.example/1")
+    log.configure(
+        Settings(_env_file=None, log_format="json", secret_key=SecretStr(CANARY), sentry_dsn=dsn), stream=lines
+    )
+    error = ValueError(CANARY)
+    log.capture(error)
+    sent = started["before_send"](
+        {"exception": {"values": [{"value": f"x {CANARY}"}]}, "request": {"cookies": "a"}}, {}
+    )
+    assert captured == [error]
+    assert CANARY not in str(sent)
+    assert (started["send_default_pii"], started["include_local_variables"]) == (False, False)

@@ -81,8 +81,12 @@ class _Slot:
 class HealthRegistry:
     """The probes of a process by name, and their last results."""
 
-    def __init__(self, *, interval_s: float = 30.0, timeout_s: float = 2.0) -> None:
-        """Check all every `interval_s`; a probe that takes longer than `timeout_s` is unhealthy."""
+    def __init__(self, *, interval_s: float = 30.0, timeout_s: float = 2.0, fresh_s: float = FRESH_S) -> None:
+        """Check all every `interval_s`; a probe that takes longer than `timeout_s` is unhealthy.
+
+        A result younger than `fresh_s` answers a request without a new check.
+        """
+        self._fresh_s = fresh_s
         self._interval_s = interval_s
         self._timeout_s = timeout_s
         self._slots: dict[str, _Slot] = {}
@@ -98,11 +102,11 @@ class HealthRegistry:
         return None if slot is None else slot.last
 
     async def fresh(self, name: str, *, wait_s: float | None = None) -> Result | None:
-        """Return a result at most a second old; the last one when none comes within `wait_s` (default: its limit)."""
+        """Return a fresh result; the last one when none comes within `wait_s` (default: its limit)."""
         slot = self._slots.get(name)
         if slot is None:
             return None
-        if time.monotonic() - slot.last.taken_at < FRESH_S:
+        if time.monotonic() - slot.last.taken_at < self._fresh_s:
             return slot.last
         if slot.running is None or slot.running.done():
             slot.running = asyncio.create_task(self._run(name, slot), name=f"health-{name}")
@@ -154,7 +158,8 @@ class HealthRegistry:
             reason = f"The check itself failed ({type(error).__name__})."
         latency_ms = round((time.perf_counter() - started) * 1_000, 2)
         if (reason is None) != slot.last.healthy and slot.last is not _NOT_YET:
-            _logger.warning("health changed", probe=name, healthy=reason is None, reason=reason)
+            line = _logger.info if reason is None else _logger.warning
+            line("health changed", probe=name, healthy=reason is None, reason=reason)
         slot.last = Result(reason is None, latency_ms, facts, reason, time.monotonic())
 
 
