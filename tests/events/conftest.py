@@ -17,7 +17,7 @@ async def start_intake(dsn: str, tmp_path: Path) -> AsyncIterator[StartIntake]:
     started: list[Intake] = []
 
     async def start(url: str = dsn, *, spool: Spool | None = None, commit_timeout_s: float = 5.0) -> Intake:
-        intake = Intake(PostgresLog(url), spool or Spool(tmp_path), commit_timeout_s=commit_timeout_s)
+        intake = Intake(PostgresLog(url), spool or Spool(tmp_path / "spool"), commit_timeout_s=commit_timeout_s)
         await intake.start()
         started.append(intake)
         return intake

@@ -36,7 +36,7 @@ class GatedLog(PostgresLog):
 @pytest.fixture
 async def gated(dsn: str, tmp_path: Path) -> tuple[GatedLog, Intake]:
     log = GatedLog(dsn)
-    intake = Intake(log, Spool(tmp_path))
+    intake = Intake(log, Spool(tmp_path / "spool"))
     await intake.start()
     return log, intake
 

@@ -147,7 +147,7 @@ class ForgetfulLog(PostgresLog):
 
 
 async def test_an_ambiguous_commit_keeps_the_identity(dsn: str, tmp_path: Path) -> None:
-    intake = Intake(ForgetfulLog(dsn), Spool(tmp_path))
+    intake = Intake(ForgetfulLog(dsn), Spool(tmp_path / "spool"))
     await intake.start()
     event = new_event()
     assert await intake.commit([event]) == Receipt("spool", ())
@@ -157,7 +157,7 @@ async def test_an_ambiguous_commit_keeps_the_identity(dsn: str, tmp_path: Path) 
 
 
 async def test_a_full_spool_answers_503_and_keeps_what_fits(tmp_path: Path, start_intake: StartIntake) -> None:
-    intake = await start_intake(NOWHERE, spool=Spool(tmp_path, max_bytes=3_000))
+    intake = await start_intake(NOWHERE, spool=Spool(tmp_path / "spool", max_bytes=3_000))
     assert (await intake.commit([new_event()])).durable == "spool"
     with pytest.raises(UnavailableError) as caught:
         await intake.commit([new_event() for _ in range(100)])
@@ -188,7 +188,7 @@ async def test_only_the_guilty_call_is_refused_by_the_spool(start_intake: StartI
 async def test_a_poison_event_in_the_spool_becomes_a_reject_and_stops_nothing(
     dsn: str, tmp_path: Path, start_intake: StartIntake, connection: asyncpg.Connection
 ) -> None:
-    before = Spool(tmp_path)
+    before = Spool(tmp_path / "spool")
     await before.open()
     good = [new_event() for _ in range(3)]
     poison = new_event(kind="bad\0kind", data='{"x": 1}')
@@ -208,7 +208,7 @@ async def test_a_poison_event_in_the_spool_becomes_a_reject_and_stops_nothing(
 async def test_what_a_dead_process_left_is_drained_by_the_next(
     dsn: str, tmp_path: Path, start_intake: StartIntake
 ) -> None:
-    dead = [Spool(tmp_path) for _ in range(3)]
+    dead = [Spool(tmp_path / "spool") for _ in range(3)]
     events = [new_event() for _ in dead]
     for spool, event in zip(dead, events, strict=True):
         await spool.open()
@@ -231,13 +231,13 @@ async def test_a_schema_that_is_not_there_yet_is_no_reason_to_refuse(empty_dsn: 
 
 
 async def test_stop_while_the_database_is_away_keeps_everything(tmp_path: Path) -> None:
-    intake = Intake(PostgresLog(NOWHERE), Spool(tmp_path))
+    intake = Intake(PostgresLog(NOWHERE), Spool(tmp_path / "spool"))
     await intake.start()
     tasks = [asyncio.create_task(intake.commit([new_event()])) for _ in range(10)]
     await asyncio.sleep(0)
     await intake.stop()
     assert {(await task).durable for task in tasks} == {"spool"}
-    heir = Spool(tmp_path)
+    heir = Spool(tmp_path / "spool")
     await heir.open()
     assert heir.waiting_events == 10
     await heir.close()

@@ -16,7 +16,7 @@ from mainstem.events.spool import Chunk, Spool, SpoolError, SpoolFullError
 
 @pytest.fixture
 async def spool(tmp_path: Path) -> AsyncIterator[Spool]:
-    spool = Spool(tmp_path)
+    spool = Spool(tmp_path / "spool")
     await spool.open()
     yield spool
     await spool.close()
@@ -66,7 +66,7 @@ async def test_an_entry_larger_than_a_chunk_comes_alone(spool: Spool) -> None:
 
 
 async def test_refuses_at_its_cap_and_takes_again_when_drained(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, max_bytes=2_000)
+    spool = Spool(tmp_path / "spool", max_bytes=2_000)
     await spool.open()
     kept = 0
     while spool.waiting_bytes < 1_600:
@@ -95,7 +95,7 @@ async def test_a_full_disk_is_said_and_harms_nothing_kept(spool: Spool) -> None:
 
 async def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "spool").write_text("in the way")
-    spool = Spool(tmp_path)
+    spool = Spool(tmp_path / "spool")
     with pytest.raises(SpoolError, match="spool"):
         await spool.open()
     with pytest.raises(SpoolError, match="spool"):
@@ -115,7 +115,7 @@ async def test_a_damaged_file_is_put_aside_and_kept(tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     folder.mkdir()
     (folder / "intake-0.sqlite").write_bytes(b"not a database at all" * 500)
-    spool = Spool(tmp_path)
+    spool = Spool(tmp_path / "spool")
     await spool.open()
     await spool.append([group(new_event())])
     assert (folder / "intake-0.sqlite.damaged-1").read_bytes().startswith(b"not a database")
@@ -123,14 +123,14 @@ async def test_a_damaged_file_is_put_aside_and_kept(tmp_path: Path) -> None:
 
 
 async def test_each_process_has_its_own_file_and_inherits_when_it_starts(tmp_path: Path) -> None:
-    one, two = Spool(tmp_path), Spool(tmp_path)
+    one, two = Spool(tmp_path / "spool"), Spool(tmp_path / "spool")
     await one.open()
     await two.open()
     event = new_event()
     await one.append([group(event)])
     assert await two.peek(10) is None
     await one.close()
-    heir = Spool(tmp_path)
+    heir = Spool(tmp_path / "spool")
     await heir.open()
     assert heir.waiting_events == 1
     assert events_of(await heir.peek(10)) == [event]
@@ -140,7 +140,7 @@ async def test_each_process_has_its_own_file_and_inherits_when_it_starts(tmp_pat
 
 
 async def test_files_that_nobody_holds_are_drained_by_whoever_is_idle(tmp_path: Path) -> None:
-    spools = [Spool(tmp_path) for _ in range(4)]
+    spools = [Spool(tmp_path / "spool") for _ in range(4)]
     events = [new_event() for _ in spools]
     for spool, event in zip(spools, events, strict=True):
         await spool.open()
@@ -178,14 +178,14 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
     tests = str(Path(__file__).parent.parent)
     code = f"import sys; sys.path.insert(0, {tests!r})\n{_CHILD}"
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", code, str(tmp_path), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", code, str(tmp_path / "spool"), stdout=asyncio.subprocess.PIPE
     )
     assert child.stdout is not None
     acknowledged = [await child.stdout.readline() for _ in range(25)]
     child.kill()
     acknowledged += (await child.stdout.read()).splitlines(keepends=True)
     await child.wait()
-    spool = Spool(tmp_path)
+    spool = Spool(tmp_path / "spool")
     await spool.open()
     kept = [str(event.event_uid) for event in events_of(await spool.peek(100_000))]
     whole = [line.decode().strip() for line in acknowledged if line.endswith(b"\n")]

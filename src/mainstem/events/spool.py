@@ -1,7 +1,7 @@
 """The spool: local files that keep acknowledged events while PostgreSQL is away.
 
 SQLite in WAL mode with `synchronous=FULL`: when append() returns, the events survive a kill and a power cut.
-Every process claims a file of its own under `<data_dir>/spool` (intake-0.sqlite, intake-1.sqlite, …) by a
+Every process claims a file of its own in the folder (intake-0.sqlite, intake-1.sqlite, …) by a
 lock that the kernel lets go when the process dies; what a dead process left is taken over by the next that
 claims its file, or drained from there by whoever finds it unheld. All file work runs on one worker thread.
 """
@@ -135,9 +135,9 @@ class SpoolFile:
 class Spool:
     """The spool of one process: its own file, and in time the files that nobody holds."""
 
-    def __init__(self, data_dir: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
         """Keep the folder and the most bytes of events that may wait in this process's own file."""
-        self._folder = Path(data_dir) / "spool"
+        self._folder = folder
         self._max_bytes = max_bytes
         self._own: SpoolFile | None = None
         self._adopted: SpoolFile | None = None
