@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_committed_pages_are_up_to_date() -> None:
-    assert settings_docs.check(ROOT) == [], "run: python -m mainstem.platform.settings_docs"
+    assert settings_docs.check(ROOT) == [], "run: make docs"
 
 
 def test_drift_is_found_and_written_away(tmp_path: Path) -> None:

@@ -277,6 +277,10 @@ class DeepHealth(Liveness):
     connections: dict[str, Any]
 
 
+def _same_when_unwell(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {503: {"model": model, "description": "The same fields, and what is wrong in detail, code, request_id."}}
+
+
 def _head(status: str) -> dict[str, object]:
     return {
         "status": status,
@@ -355,15 +359,27 @@ def router(registry: HealthRegistry | Callable[[], HealthRegistry]) -> APIRouter
             raise UnavailableError(f"Not ready. {reasons}")
         return _answer(request, {**_head("ready"), "checks": {name: one.shown() for name, one in results.items()}}, ())
 
-    @routes.get("/db", summary="Database and SQL contract", response_model=DetailedHealth)
-    @routes.get("/detailed", summary="Every check", response_model=DetailedHealth)
+    @routes.get(
+        "/db",
+        summary="Database and SQL contract",
+        response_model=DetailedHealth,
+        responses=_same_when_unwell(DetailedHealth),
+    )
+    @routes.get(
+        "/detailed", summary="Every check", response_model=DetailedHealth, responses=_same_when_unwell(DetailedHealth)
+    )
     async def all_checks(request: Request) -> JSONResponse:
         """Answer 503 with the same fields when a critical check fails."""
         results = await find().fresh_all()
         unwell = find().unwell(results)
         return _answer(request, detailed(results, unwell), unwell)
 
-    @routes.get("/deep", summary="Database, cache, webhooks, connections", response_model=DeepHealth)
+    @routes.get(
+        "/deep",
+        summary="Database, cache, webhooks, connections",
+        response_model=DeepHealth,
+        responses=_same_when_unwell(DeepHealth),
+    )
     async def deep_health(request: Request) -> JSONResponse:
         """Answer 503 with the same fields when degraded."""
         results = await find().fresh_all()

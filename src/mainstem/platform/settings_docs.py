@@ -1,10 +1,9 @@
 """The reference pages that are generated: settings, `.env.example`, error codes; and their check for drift.
 
-`python -m mainstem.platform.settings_docs` writes them, below the current folder; `check()` tells what differs.
+`make docs` writes them; `check()` tells which files differ from their source.
 """
 
 import ast
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +20,7 @@ from mainstem.platform.errors import MainstemError
 from mainstem.platform.settings import PREFIX, environment_names
 from mainstem.platform.settings_fields import SECTIONS
 
-_GENERATED: Final = "Generated from the source by `python -m mainstem.platform.settings_docs`; changes here are lost."
+_GENERATED: Final = "Generated from the source by `make docs`; changes here are lost."
 _BOUNDS: Final = (("ge", "≥ {}"), ("gt", "> {}"), ("le", "≤ {}"), ("lt", "< {}"))
 _TYPE_NAMES: Final[Mapping[object, str]] = {
     bool: "true or false",
@@ -238,7 +237,3 @@ def _narrower_codes() -> list[tuple[str, str]]:
         if keyword.arg == "code" and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
     }
     return sorted(found)
-
-
-if __name__ == "__main__":
-    sys.stdout.writelines(f"wrote {path}\n" for path in write(Path.cwd()))
