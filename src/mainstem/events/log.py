@@ -55,9 +55,9 @@ class Log(Protocol):
 class PostgresLog:
     """Writes `raw.batch` and `raw.event` by binary COPY in one transaction, over one connection of its own.
 
-    One connection and COPY for groups of every size. Measured on 2 cores with the database beside: a second,
-    alternating connection gains nothing (the next group forms while this one commits), and one
-    `INSERT … SELECT FROM unnest` round trip is level with COPY for groups of 64 and half as fast from 4,000.
+    One connection and COPY for groups of every size. In short runs on 2 shared cores with the database beside, a
+    second, alternating connection made no difference beyond the noise, and one `INSERT … SELECT FROM unnest` round
+    trip was no faster than COPY for groups of 64 and half as fast from 4,000.
 
     The connection is the owner's: COPY into tables with forced row-level security is refused to others. It is
     opened when needed and dropped after any error, for nobody knows where its transaction stands then.
