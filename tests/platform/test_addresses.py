@@ -194,7 +194,8 @@ def test_an_origin_has_one_form(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["shop.example", "https://", "ftp://shop.example", "https://shop.example/path", "https://*", "https://*.com"]
+    "text",
+    ["shop.example", "https://", "ftp://shop.example", "https://shop.example/path", "https://*", "https://*.com"],
 )
 def test_what_is_no_origin_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"origin|\*"):

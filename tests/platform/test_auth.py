@@ -13,7 +13,7 @@ import pytest
 from mainstem.platform import credential_cache, users
 from mainstem.platform.auth import Authenticator, credentials
 from mainstem.platform.credential_cache import CredentialCache
-from mainstem.platform.db import Pool, create_pool
+from mainstem.platform.db import Pool, create_pool, load_queries
 from mainstem.platform.errors import UnavailableError
 from mainstem.platform.keys import NewApiKey, Scope, create_key, import_key, revoke_key
 from mainstem.platform.secrets import derive, secret_key
@@ -170,7 +170,9 @@ async def test_a_token_of_another_installation_is_nothing(
     assert await authenticator.by_token(other.issue(ana)) is None
 
 
-async def test_a_token_forged_with_the_plain_secret_is_nothing(authenticator: Authenticator, ana: users.SignedIn) -> None:
+async def test_a_token_forged_with_the_plain_secret_is_nothing(
+    authenticator: Authenticator, ana: users.SignedIn
+) -> None:
     good = jwt.decode(authenticator.issue(ana), options={"verify_signature": False})
     assert await authenticator.by_token(jwt.encode(good, SECRET, algorithm="HS256")) is None
     key = derive(secret_key(settings(Path()), Path()), "jwt")
@@ -309,3 +311,8 @@ async def test_an_error_that_is_no_outage_is_not_hidden() -> None:
     cache: CredentialCache[str, str] = CredentialCache(broken)
     with pytest.raises(KeyError):
         await cache.get("a")
+
+
+@pytest.mark.parametrize("name", load_queries("mainstem.platform"))
+async def test_every_query_fits_the_schema(connection: asyncpg.Connection, name: str) -> None:
+    await connection.prepare(load_queries("mainstem.platform")[name])

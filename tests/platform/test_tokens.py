@@ -37,7 +37,14 @@ def ours(**changes: Any) -> str:
 
 def claims(**changes: Any) -> dict[str, Any]:
     now = int(time.time())
-    made = {"iss": "mainstem", "aud": "mainstem", "sub": str(USER), "tenant_id": 7, "tenant": "harbour", "role": "owner"}
+    made = {
+        "iss": "mainstem",
+        "aud": "mainstem",
+        "sub": str(USER),
+        "tenant_id": 7,
+        "tenant": "harbour",
+        "role": "owner",
+    }
     made |= {"iat": now, "nbf": now, "exp": now + 3_600, "jti": "1"} | changes
     return {name: value for name, value in made.items() if value is not None}
 
@@ -67,7 +74,11 @@ def by_hand(header: dict[str, Any], key: bytes) -> str:
 
 
 def jwk_of(private: Any, algorithm: str, kid: str) -> dict[str, Any]:
-    kinds = {"RS256": jwt.algorithms.RSAAlgorithm, "ES256": jwt.algorithms.ECAlgorithm, "EdDSA": jwt.algorithms.OKPAlgorithm}
+    kinds = {
+        "RS256": jwt.algorithms.RSAAlgorithm,
+        "ES256": jwt.algorithms.ECAlgorithm,
+        "EdDSA": jwt.algorithms.OKPAlgorithm,
+    }
     made: dict[str, Any] = kinds[algorithm].to_jwk(private.public_key(), as_dict=True)
     return made | {"kid": kid, "alg": algorithm, "use": "sig"}
 
@@ -213,7 +224,9 @@ async def test_better_auth_tokens_by_key_set(key_server: KeyServer, algorithm: s
     key_server.serve(jwk_of(KINDS[algorithm], algorithm, "k1"))
     reader = better_auth(better_auth_jwks_url=key_server.url)
     for _ in range(3):
-        assert await reader.read(theirs(KINDS[algorithm], algorithm)) == tokens.ForeignClaims("u_1", "ana@harbour.example")
+        assert await reader.read(theirs(KINDS[algorithm], algorithm)) == tokens.ForeignClaims(
+            "u_1", "ana@harbour.example"
+        )
     assert await reader.read(theirs(KINDS[algorithm], algorithm, kid=None)) is not None
     assert key_server.questions == 1
 

@@ -33,13 +33,23 @@ async def test_a_right_password_signs_in(worker_pool: Pool, ana: users.User) -> 
 
 @pytest.mark.parametrize(
     ("email", "password"),
-    [(EMAIL, "wrong"), (NOBODY, PASSWORD), (EMAIL, ""), ("", ""), (EMAIL, "x" * 5_000), ("nul\0@a", "\0"), (EMAIL, PASSWORD + " ")],
+    [
+        (EMAIL, "wrong"),
+        (NOBODY, PASSWORD),
+        (EMAIL, ""),
+        ("", ""),
+        (EMAIL, "x" * 5_000),
+        ("nul\0@a", "\0"),
+        (EMAIL, PASSWORD + " "),
+    ],
 )
 async def test_wrong_credentials_say_nothing(worker_pool: Pool, ana: users.User, email: str, password: str) -> None:
     assert await sign_in(worker_pool, email, password) is None
 
 
-async def test_a_disabled_user_cant_sign_in_until_enabled(worker_pool: Pool, connection: asyncpg.Connection, ana: users.User) -> None:
+async def test_a_disabled_user_cant_sign_in_until_enabled(
+    worker_pool: Pool, connection: asyncpg.Connection, ana: users.User
+) -> None:
     assert (await set_disabled(connection, ana.id, disabled=True)).disabled_at is not None
     assert await sign_in(worker_pool, EMAIL, PASSWORD) is None
     assert (await set_disabled(connection, ana.id, disabled=False)).disabled_at is None
@@ -56,7 +66,9 @@ async def test_ten_failures_lock_an_email_known_or_not(worker_pool: Pool, ana: u
     assert locked.value.headers["Retry-After"] == str(locked.value.retry_after_s)
 
 
-async def test_a_lock_ends_and_counting_starts_again(worker_pool: Pool, connection: asyncpg.Connection, ana: users.User) -> None:
+async def test_a_lock_ends_and_counting_starts_again(
+    worker_pool: Pool, connection: asyncpg.Connection, ana: users.User
+) -> None:
     await connection.execute(
         "update platform.users set failed_signins = 10, locked_until = now() - interval '1 second'"
     )
@@ -69,7 +81,9 @@ async def test_a_lock_ends_and_counting_starts_again(worker_pool: Pool, connecti
 async def test_a_strangers_lock_ends(worker_pool: Pool, connection: asyncpg.Connection) -> None:
     for _ in range(MOST_FAILURES):
         await sign_in(worker_pool, NOBODY, "wrong")
-    await connection.execute("update platform.rate_window set window_at = window_at - make_interval(secs => $1)", LOCK_S)
+    await connection.execute(
+        "update platform.rate_window set window_at = window_at - make_interval(secs => $1)", LOCK_S
+    )
     assert await sign_in(worker_pool, NOBODY, "wrong") is None
 
 

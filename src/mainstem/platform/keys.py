@@ -28,6 +28,7 @@ _RANDOM_BYTES: Final = 32
 _SHOWN_CHARACTERS: Final = 12
 _LONGEST_LABEL: Final = 200
 _MOST_ORIGINS: Final = 50
+_GREATEST_ID: Final = 2**31 - 1
 # what the deployment documents print where a reader should put a real key
 _SAMPLES: Final = ("YOUR_API_KEY", "OVT_PROD_YOUR", "YOUR_SECURE_API_KEY")
 _QUERIES: Final = load_queries("mainstem.platform")
@@ -172,7 +173,8 @@ async def list_keys(connection: Connection, tenant_id: int, *, revoked: bool = F
 
 async def revoke_key(connection: Connection, tenant_id: int, key_id: int) -> ApiKey:
     """End a key; in every process within seconds. Again is no error. Raises NotFoundError."""
-    row = await connection.fetchrow(_QUERIES["revoke_key"], tenant_id, key_id)
+    known = 0 < key_id <= _GREATEST_ID
+    row = await connection.fetchrow(_QUERIES["revoke_key"], tenant_id, key_id) if known else None
     if row is None:
         raise NotFoundError(f"API key {key_id} not found")
     return _read(row)
