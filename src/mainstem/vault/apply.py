@@ -32,18 +32,22 @@ class Applier:
         self._connection = connection
         self._feeds = feeds
         self._statements = {feed.name: _statements(feed) for feed in feeds}
+        # emptying a stage costs every commit a little, so one that is never used is not made
+        self._stages: list[Feed] = []
         self._analyzed: set[str] = set()
 
     async def prepare(self) -> None:
-        """Make the temp tables, and plan every statement now, not while a visitor waits."""
+        """Make the stages of the feeds with a kind of their own, and plan their statements before a visitor waits."""
         await self._connection.execute(stage_table("load_context", (("load_ts", "timestamptz"),)))
         for feed in self._feeds:
-            await self._connection.execute(stage_table(feed.table, feed.columns))
-            for statement in self._statements[feed.name]:
-                await self._connection.fetch(statement)
+            if "*" not in feed.kinds:
+                await self._make_stage(feed)
+                for statement in self._statements[feed.name]:
+                    await self._connection.fetch(statement)
 
     async def apply(self, rows: Sequence[Staged], lane: int) -> Applied:
         """Load the rows, once the lane is free. One row's data error costs only that row."""
+        await self._make_stages(rows)
         await self._connection.execute("savepoint load")
         try:
             await self._put(rows)
@@ -60,9 +64,10 @@ class Applier:
 
     async def apply_again(self, rows: Sequence[Staged]) -> list[Refused]:
         """Load further rows in a transaction that has called `apply`; return those that the database refused."""
+        await self._make_stages(rows)
         await self._connection.execute("savepoint part")
         try:
-            for feed in self._feeds:
+            for feed in self._stages:
                 await self._connection.execute(f"delete from {quote(feed.table)}")
             await self._put(rows)
             await self._run(rows)
@@ -81,6 +86,15 @@ class Applier:
             return [refused_by_database(rows[0].event, error)]
         middle = len(rows) // 2
         return [*await self.apply_again(rows[:middle]), *await self.apply_again(rows[middle:])]
+
+    async def _make_stages(self, rows: Sequence[Staged]) -> None:
+        for feed in {row.feed.name: row.feed for row in rows}.values():
+            if feed not in self._stages:
+                await self._make_stage(feed)
+
+    async def _make_stage(self, feed: Feed) -> None:
+        await self._connection.execute(stage_table(feed.table, feed.columns))
+        self._stages.append(feed)
 
     async def _put(self, rows: Sequence[Staged]) -> None:
         """Copy the rows to the stages of their feeds."""

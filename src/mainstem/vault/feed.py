@@ -46,7 +46,8 @@ class Feed:
     business: tuple[str, ...] = ()
     """Statements (one per text) run after the structures in the same transaction.
 
-    They read the temp tables `stage_<name>` and `load_context` (one row: load_ts timestamptz). One load may run them more than once, each time with other events on the stage, never twice with the same event.
+    They read the temp tables `stage_<name>` and `load_context` (one row: load_ts timestamptz). One load may run
+    them more than once, each time with other events on the stage, never twice with the same event.
     """
 
     def __post_init__(self) -> None:

@@ -148,6 +148,7 @@ NHL_SITE_EVENT = NonHistorisedLink(
         Column("properties", "jsonb"),
     ),
     partition_by="received_at",
+    gated=True,
 )
 NHL_EVENT = NonHistorisedLink(
     table="vault.nhl_event",
@@ -156,6 +157,7 @@ NHL_EVENT = NonHistorisedLink(
     meta=FACT_META,
     payload=(Column("subject", "text"), Column("data", "jsonb", required=True)),
     partition_by="received_at",
+    gated=True,
     indexes=(("tenant_id", "kind", "occurred_at"),),
 )
 

@@ -18,9 +18,9 @@ where e.received_at between $5 and $6
 -- name: pass_gate
 -- Takes the uids of raw events $3; returns the raw ids that are the first of theirs.
 insert into vault.event_seen (tenant_id, event_uid, raw_id)
-select distinct on (n.tenant_id, n.event_uid) n.tenant_id, n.event_uid, n.raw_id
+select distinct on (n.event_uid, n.tenant_id) n.tenant_id, n.event_uid, n.raw_id
 from unnest($1::integer[], $2::uuid[], $3::bigint[]) as n (tenant_id, event_uid, raw_id)
-order by n.tenant_id, n.event_uid, n.raw_id
+order by n.event_uid, n.tenant_id, n.raw_id
 on conflict do nothing
 returning raw_id
 

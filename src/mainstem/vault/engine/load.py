@@ -22,7 +22,7 @@ def load_statement(spec: Structure, stage: str, *, profile: HashProfile = INJECT
         case Hub() | Link():
             return _insert(spec, _earliest(spec, stage))
         case NonHistorisedLink():
-            return _insert(spec, _facts(spec, stage))
+            return _insert(spec, _facts(spec, stage), unless_there=not spec.gated)
         case Satellite():
             return _insert(spec, _changes(spec, stage, profile))
         case _:
@@ -53,12 +53,13 @@ def ghost_rows(specs: Iterable[Structure], tenant: str) -> list[str]:
     ]
 
 
-def _insert(spec: Structure, rows: str) -> str:
-    return f"insert into {quote_table(spec.table)} ({_names(spec.columns)})\n{rows}\non conflict do nothing"
+def _insert(spec: Structure, rows: str, *, unless_there: bool = True) -> str:
+    conflict = "\non conflict do nothing" if unless_there else ""
+    return f"insert into {quote_table(spec.table)} ({_names(spec.columns)})\n{rows}{conflict}"
 
 
 def _earliest(spec: Hub | Link, stage: str) -> str:
-    key = _list(f"s.{quote(column.staged)}" for column in spec.key)
+    key = _list(f"s.{quote(column.staged)}" for column in _by_selectivity(spec.key))
     order = _list(f"s.{quote(name)}" for name in spec.order)
     return (
         f"select distinct on ({key}) {_values(spec.columns)}\n"
@@ -67,41 +68,50 @@ def _earliest(spec: Hub | Link, stage: str) -> str:
 
 
 def _facts(spec: NonHistorisedLink, stage: str) -> str:
-    key = _list(f"s.{quote(column.staged)}" for column in spec.key)
-    return f"select {_values(spec.columns)}\nfrom {_stage(stage)}\n{_where(spec)}\norder by {key}"
+    # gated rows are nobody else's, so their locks need no order
+    order = "" if spec.gated else "\norder by " + _list(f"s.{quote(column.staged)}" for column in spec.key)
+    return f"select {_values(spec.columns)}\nfrom {_stage(stage)}\n{_where(spec)}{order}"
 
 
 def _changes(spec: Satellite, stage: str, profile: HashProfile) -> str:
-    key = _list(f"s.{quote(column.staged)}" for column in spec.key)
-    order = _list(f"s.{quote(name)}" for name in spec.order)
-    hashdiff = _hashdiff(spec, profile)
-    carried = [column for column in spec.columns if column != spec.hashdiff]
-    inner = _list(f"{_value(column)} as {quote(column.name)}" for column in carried)
-    same = " and ".join(f"t.{quote(column.name)} = n.{quote(column.name)}" for column in spec.key)
-    latest = _list(f"t.{quote(column.name)} desc" for column in spec.version)
+    """Inside out: rows in order without plain repeats, their hashes, each with the hash before it, the changes."""
     name = quote(spec.hashdiff.name)
+    key = _list(quote(column.name) for column in _by_selectivity(spec.key))
+    hashed, repeats = _hashdiff(spec, profile)
+    same = " and ".join(f"t.{quote(column.name)} = n.{quote(column.name)}" for column in spec.key)
     return (
         f"select {_list(f'n.{quote(column.name)}' for column in spec.columns)}\n"
-        "from (\n"
-        f"  select v.*, lag(v.{name}) over (partition by {_list(f'v.{quote(c.name)}' for c in spec.key)}"
-        " order by v.load_position) as load_before\n"
-        "  from (\n"
-        f"    select {inner}, {hashdiff} as {name}, row_number() over (order by {key}, {order}) as load_position\n"
-        f"    from {_stage(stage)}\n    {_where(spec)}\n"
-        "  ) v\n"
-        ") n\n"
-        # the first row of a key has nothing before it on the stage: only then the table is read
+        f"from (\n  select v.*, lag(v.{name}) over (partition by {key} order by load_position) as load_before\n"
+        f"  from (\n    select u.*{hashed}\n    from (\n{_ordered(spec, stage)}\n    ) u\n{repeats}  ) v\n) n\n"
+        # only the first row of a key has nothing before it on the stage: for it alone the table is read
         f"left join lateral (\n  select t.{name} as load_current from {quote_table(spec.table)} t\n"
-        f"  where n.load_before is null and {same}\n  order by {latest} limit 1\n) c on true\n"
-        f"where n.{name} is distinct from coalesce(n.load_before, c.load_current)\n"
-        f"order by n.load_position"
+        f"  where n.load_before is null and {same}\n"
+        f"  order by {_list(f't.{quote(column.name)} desc' for column in spec.version)} limit 1\n) c on true\n"
+        f"where n.{name} is distinct from coalesce(n.load_before, c.load_current)\norder by n.load_position"
     )
 
 
-def _hashdiff(spec: Satellite, profile: HashProfile) -> str:
+def _ordered(spec: Satellite, stage: str) -> str:
+    """Return the staged rows with their position and whether payload and key equal those of the row before."""
+    staged = [c for c in spec.columns if c != spec.hashdiff or spec.hashdiff_from == "stage"]
+    values = _list(f"{_value(column)} as {quote(column.name)}" for column in staged)
+    sorting = [*(column.staged for column in _by_selectivity(spec.key)), *spec.order]
+    order = _list(f"s.{quote(name)}" for name in sorting)
+    compared = [f"s.{quote(column.staged)}" for column in (*spec.key, *spec.payload)]
+    before = _list(f"lag({column}) over load_order" for column in compared)
+    return (
+        f"      select {values}, row_number() over load_order as load_position,\n"
+        f"             ({_list(compared)}) is not distinct from ({before}) as load_repeat\n"
+        f"      from {_stage(stage)}\n      {_where(spec)}\n      window load_order as (order by {order})"
+    )
+
+
+def _hashdiff(spec: Satellite, profile: HashProfile) -> tuple[str, str]:
+    """Return the hash to be computed, and the filter of rows that would only repeat the hash before them."""
     if spec.hashdiff_from == "stage":
-        return f"s.{quote(spec.hashdiff.staged)}"
-    return profile.hashdiff_sql({column.name: f"s.{quote(column.staged)}::text" for column in spec.payload})
+        return "", ""
+    hashdiff = profile.hashdiff_sql({column.name: f"u.{quote(column.name)}::text" for column in spec.payload})
+    return f", {hashdiff} as {quote(spec.hashdiff.name)}", "    where not u.load_repeat\n"
 
 
 def _where(spec: Structure) -> str:
@@ -112,6 +122,11 @@ def _where(spec: Structure) -> str:
         tests += [f"s.{quote(column.staged)} <> {_ZERO}" for column in keys if column.type == "bytea"]
     tests += [f"s.{quote(name)} is not null" for name in spec.needs]
     return "where " + " and ".join(tests)
+
+
+def _by_selectivity(key: Sequence[Column]) -> list[Column]:
+    """Return hashes before the rest: any order serves that all loaders share, and this one sorts fastest."""
+    return sorted(key, key=lambda column: column.type != "bytea")
 
 
 def _stage(stage: str) -> str:

@@ -124,6 +124,8 @@ class NonHistorisedLink(_Table):
     payload: tuple[Column, ...] = ()
     partition_by: str | None = None
     """Column of the primary key by whose month the table is partitioned."""
+    gated: bool = False
+    """Every row of the stage is known to be new: the load need not look first, and a repeat would fail."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
