@@ -295,7 +295,7 @@ def find_running(data_dir: Path) -> str | None:
     """
     cluster = data_dir.absolute() / "postgres"
     found = read_pid_file(cluster)
-    if found is None or not is_alive(found.pid) or not _takes_connections(found):
+    if found is None or not runs_here(found.pid, cluster) or not _takes_connections(found):
         return None
     return url(found.socket_folder, DATABASE)
 
