@@ -1,6 +1,10 @@
 """Site tracking: page views and whatever else a site's pages send, as visitors, sessions and roll-ups.
 
-The public door is small: `feed.SITE_FEED` for the loader, `routes.build_router` for the API, `receive.site_event` for
-the front, `access_log` for imports, `tracker` for browsers. This package itself imports nothing, so that each part
-costs only what it needs.
+The door: the feed for the loader, and `process` for "load now". Beside it stand `routes.build_router` (the API),
+`receive.site_event` (what the front calls), `access_log` (imports) and `tracker` (browsers).
 """
+
+from mainstem.site.feed import SITE_FEED
+from mainstem.site.read import ProcessResult, process
+
+__all__ = ["SITE_FEED", "ProcessResult", "process"]

@@ -144,7 +144,7 @@ def _lenient(fields: dict[str, object]) -> _Data:
         value = fields.get(name)
         match name:
             case "event_data":
-                details = {"value": value} if name in fields and not isinstance(value, dict | None) else value or {}
+                details = value if isinstance(value, dict) else {} if value is None else {"value": value}
                 data.event_data = msgspec.Raw(write_object(details))
             case "viewport" if isinstance(value, dict):
                 data.viewport = _size(value.get("width"), value.get("height"))
