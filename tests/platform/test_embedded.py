@@ -1,6 +1,7 @@
 """The embedded PostgreSQL: as any user, in any folder, and never left behind."""
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import psycopg
 import pytest
 from clusters import FAST, private_folder
@@ -148,8 +150,6 @@ def test_psql_reads_the_url(data: Path) -> None:
 
 
 async def test_asyncpg_reads_the_url(cluster: str) -> None:
-    import asyncpg
-
     connection = await asyncpg.connect(cluster)
     assert await connection.fetchval("select current_user") == "postgres"
     await connection.close()
@@ -371,8 +371,6 @@ class TestRoot:
         assert "set DATABASE_URL" in last
 
     def test_data_of_an_ordinary_user_stays_theirs(self, folder: Path, made: Path) -> None:
-        import pwd
-
         nobody = pwd.getpwnam("nobody")
         data = folder / "data"
         subprocess.run(["cp", "-a", made, data], check=True)
