@@ -75,7 +75,7 @@ def test_any_header_gives_an_address(left: str, right: str) -> None:
 
 
 def test_networks_are_checked() -> None:
-    with pytest.raises(ValueError, match="10.0.0.0/99"):
+    with pytest.raises(ValueError, match=r"10\.0\.0\.0/99"):
         parse_networks(["10.0.0.0/99"])
 
 

@@ -151,8 +151,8 @@ async def test_a_token_gives_the_users_present_role(
     [
         "update platform.users set disabled_at = now()",
         "delete from platform.users",
-        "with t as (insert into platform.tenant (slug, name) values ('b', 'B') returning tenant_id) "
-        "update platform.users set tenant_id = t.tenant_id from t",
+        """with t as (insert into platform.tenant (slug, name) values ('b', 'B') returning tenant_id)
+        update platform.users set tenant_id = t.tenant_id from t""",
     ],
 )
 async def test_a_token_ends_with_its_user(

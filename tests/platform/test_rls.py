@@ -77,7 +77,8 @@ async def test_every_view_runs_with_its_readers_rights(connection: asyncpg.Conne
         f"and not coalesce(c.reloptions @> array['security_invoker=on'], false) "
         f"and exists (select from pg_depend d join pg_rewrite r on r.oid = d.objid "
         f"            where r.ev_class = c.oid and d.refclassid = 'pg_class'::regclass and d.refobjid <> c.oid "
-        f"            and exists (select from pg_attribute a where a.attrelid = d.refobjid and a.attname = 'tenant_id'))",
+        f"            and exists (select from pg_attribute a "
+        f"                        where a.attrelid = d.refobjid and a.attname = 'tenant_id'))",
     )
     assert open_views == []
 
@@ -112,7 +113,8 @@ async def test_the_api_role_owns_nothing_and_bypasses_nothing(connection: asyncp
     )
     creatable = await names(
         connection,
-        f"select n.nspname::text from pg_namespace n where {_OURS} and has_schema_privilege('mainstem_api', n.oid, 'create')",
+        f"select n.nspname::text from pg_namespace n "
+        f"where {_OURS} and has_schema_privilege('mainstem_api', n.oid, 'create')",
     )
     assert creatable == []
 
