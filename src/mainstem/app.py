@@ -6,7 +6,6 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,7 +78,7 @@ def create_api(settings: Settings) -> FastAPI:
 
     def openapi() -> dict[str, Any]:
         if api.openapi_schema is None:
-            api.openapi_schema = merge_into(plain_openapi())
+            api.openapi_schema = merge_into(http.document_errors(plain_openapi()))
         return api.openapi_schema
 
     api.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for changing the schema
@@ -140,7 +139,13 @@ async def _health(settings: Settings, dsn: str, hub: Hub) -> AsyncIterator[healt
     probes.register(registry)
 
     async def intake() -> dict[str, object]:
-        return asdict(hub.services.intake.state)
+        state = hub.services.intake.state
+        # the reason of a failure may name hosts and paths, and the health page is open to everyone
+        return {
+            "database_up": state.database_up,
+            "spooled_events": state.spooled_events,
+            "waiting_events": state.waiting_events,
+        }
 
     registry.register("intake", intake, critical=False)
     await registry.start()
@@ -203,7 +208,8 @@ def _config(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket. Raises OSError with the usual errno when the port is taken or the host unknown."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # with the protocol named, every event loop turns Nagle's delay off
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))

@@ -28,7 +28,7 @@ from mainstem.platform.db import Connection, Pool, create_pool
 from mainstem.platform.limits import RateLimiter
 from mainstem.platform.secrets import derive, secret_key
 from mainstem.platform.settings import Settings
-from mainstem.site import SITE_FEED
+from mainstem.site import SITE_FEED, ProcessResult, process
 from mainstem.vault import queries as vault_queries
 from mainstem.vault.loader import Loader, LoadResult
 from mainstem.vault.model import EVENT_FEED
@@ -55,12 +55,19 @@ class Hub:
     services: Services
     worker_pool: Pool
     loader: Loader | None
-    background: tuple["asyncio.Task[None]", ...] = ()
+    notifier: Notifier
 
     @property
     def pool(self) -> Pool:
         """Return the pool that runs under row-level security."""
         return self.services.pool
+
+    async def process(self, tenant_id: int) -> ProcessResult:
+        """Wake the loader, here or elsewhere, and wait (bounded) until a tenant's committed events are loaded."""
+        if self.loader is not None:
+            self.loader.nudge()
+        self.notifier.nudge()
+        return await process(self.pool, tenant_id)
 
 
 @asynccontextmanager
@@ -106,7 +113,7 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
             visitor_secret=derive(secret, "visitor"),
             ip_secret=derive(secret, "ip"),
         )
-        yield Hub(services=services, worker_pool=worker_pool, loader=loader, background=tuple(tasks))
+        yield Hub(services=services, worker_pool=worker_pool, loader=loader, notifier=notifier)
 
 
 @asynccontextmanager

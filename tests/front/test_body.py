@@ -14,7 +14,8 @@ from mainstem.platform.errors import BadRequestError, PayloadTooLargeError, Unsu
 
 def receiver(*parts: bytes):
     messages = [
-        {"type": "http.request", "body": part, "more_body": number < len(parts) - 1} for number, part in enumerate(parts)
+        {"type": "http.request", "body": part, "more_body": number < len(parts) - 1}
+        for number, part in enumerate(parts)
     ] or [{"type": "http.disconnect"}]
     queue = iter(messages)
 

@@ -65,7 +65,10 @@ def test_who_the_visitor_is(text, visitor):
 
 def test_the_session_counts_from_event_data_too():
     assert site_event(b'{"page_url":"/","event_data":{"session_id":"s1"}}', sender()).event.subject == "s1"
-    assert site_event(b'{"page_url":"/","session_id":"s2","event_data":{"session_id":"s1"}}', sender()).event.subject == "s2"
+    assert (
+        site_event(b'{"page_url":"/","session_id":"s2","event_data":{"session_id":"s1"}}', sender()).event.subject
+        == "s2"
+    )
 
 
 def test_a_server_speaks_for_its_visitor():

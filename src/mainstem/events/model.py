@@ -5,13 +5,13 @@ address is truncated, the visitor key made). `RawEvent` is the same event read b
 """
 
 from datetime import datetime
-from enum import IntFlag
+from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
 
 
-class EventFlag(IntFlag):
-    """Facts about how an event came in; stored as bits in `raw.event.flags`."""
+class EventFlag(IntEnum):
+    """Facts about how an event came in; combined with `|` into the bits of `raw.event.flags`, a plain int."""
 
     NONE = 0
     FUTURE_CORRECTED = 1

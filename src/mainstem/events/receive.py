@@ -22,6 +22,10 @@ SKEW_TOLERANCE: Final = timedelta(seconds=10)
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 KIND: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 RESERVED_KINDS: Final = ("page.", "site.")
+# plain ints: combining enum members costs more than reading the event does
+_NO_OCCURRED_AT: Final = int(EventFlag.NO_OCCURRED_AT)
+_SKEW_CORRECTED: Final = int(EventFlag.SKEW_CORRECTED)
+_FUTURE_CORRECTED: Final = int(EventFlag.FUTURE_CORRECTED)
 _EPOCH_MS_FROM: Final = 100_000_000_000
 
 
@@ -72,12 +76,10 @@ def text_id(value: object, field: str, *, limit: int = MAX_ID_CHARACTERS) -> str
     """Return an id as text (numbers count as their digits), None when absent or empty. Raises RefusedError."""
     if value is None or value == "":
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise RefusedError("invalid_field", f"{field} must be a string of at most {limit} characters.", field)
     text = value if isinstance(value, str) else str(value)
-    if len(text) > limit:
+    if len(text) > limit or not isinstance(value, str | int | float) or isinstance(value, bool):
         raise RefusedError("invalid_field", f"{field} must be a string of at most {limit} characters.", field)
-    return text.replace("\x00", "")
+    return text.replace("\x00", "") if "\x00" in text else text
 
 
 def parse_time(value: object, field: str) -> datetime | None:
@@ -99,19 +101,24 @@ def parse_time(value: object, field: str) -> datetime | None:
     return moment
 
 
-def when(sender: Sender, occurred_at: datetime | None, sent_at: datetime | None) -> tuple[datetime, EventFlag]:
+def when(
+    sender: Sender, timestamp: object, sent_at: object, *, field: str = "timestamp"
+) -> tuple[datetime, int]:
     """Return (occurred_at, flags): corrected by the sender's clock skew, and never further ahead than allowed.
 
     The skew is received_at - sent_at, applied when it is more than SKEW_TOLERANCE: the sender's clock is wrong by
-    that much, so its occurred_at is, too. A time that is then still in the future becomes received_at.
+    that much, so its timestamp is, too. A time that is then still in the future becomes received_at. Raises
+    RefusedError for what is no time.
     """
+    occurred_at = None if timestamp is None else parse_time(timestamp, field)
+    sent = None if sent_at is None else parse_time(sent_at, "sent_at")
     if occurred_at is None:
-        return sender.received_at, EventFlag.NO_OCCURRED_AT
-    flags = EventFlag.NONE
-    if sent_at is not None and abs(skew := sender.received_at - sent_at) > SKEW_TOLERANCE:
-        occurred_at, flags = max(occurred_at + skew, EARLIEST), EventFlag.SKEW_CORRECTED
+        return sender.received_at, _NO_OCCURRED_AT
+    flags = 0
+    if sent is not None and abs(skew := sender.received_at - sent) > SKEW_TOLERANCE:
+        occurred_at, flags = max(occurred_at + skew, EARLIEST), _SKEW_CORRECTED
     if occurred_at > sender.received_at + sender.future_tolerance:
-        return sender.received_at, flags | EventFlag.FUTURE_CORRECTED
+        return sender.received_at, flags | _FUTURE_CORRECTED
     return occurred_at, flags
 
 
@@ -158,7 +165,7 @@ def custom_event(text: bytes, sender: Sender) -> Accepted:
         data = "{}"
     elif not data.startswith("{"):
         raise RefusedError("invalid_field", "data must be a JSON object.", "data")
-    occurred_at, flags = when(sender, parse_time(body.occurred_at, "occurred_at"), parse_time(body.sent_at, "sent_at"))
+    occurred_at, flags = when(sender, body.occurred_at, body.sent_at, field="occurred_at")
     source = text_id(body.source, "source") or "api"
     message_id = text_id(body.message_id, "message_id")
     uid, event_id = identity(sender.tenant_id, source, message_id)

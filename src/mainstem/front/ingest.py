@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
@@ -47,7 +47,8 @@ class Ingest:
         self._max_event = settings.max_event_bytes
         self._max_events = settings.max_events_per_request
         self._future = timedelta(seconds=settings.future_tolerance_seconds)
-        self._stored_ip = partial(stored_ip, mode=settings.ip_mode, salt=services.ip_secret)
+        # a visitor sends several events in a row
+        self._stored_ip = lru_cache(8_192)(partial(stored_ip, mode=settings.ip_mode, salt=services.ip_secret))
         self._visitor_key = partial(
             visitor_key, secret=services.visitor_secret, rotation=settings.visitor_salt_rotation
         )

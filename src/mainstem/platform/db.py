@@ -60,7 +60,9 @@ async def create_pool(
 
 
 @asynccontextmanager
-async def transaction(pool: Pool, *, tenant_id: int | None = None, timeout_s: float = 10.0) -> AsyncIterator[Connection]:
+async def transaction(
+    pool: Pool, *, tenant_id: int | None = None, timeout_s: float = 10.0
+) -> AsyncIterator[Connection]:
     """Yield a connection inside one transaction, bound to a tenant where one is given.
 
     Raises asyncio.TimeoutError when no connection comes free within `timeout_s`.

@@ -6,18 +6,18 @@ the privacy rules are applied here, because they must hold before anything is st
 """
 
 import re
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from mainstem.events.model import EventFlag, NewEvent
-from mainstem.events.receive import Accepted, RefusedError, Sender, identity, parse_time, refusal, text_id, when
+from mainstem.events.receive import Accepted, RefusedError, Sender, identity, refusal, text_id, when
 
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_EVENT_TYPE_CHARACTERS: Final = 100
 MAX_USER_AGENT_CHARACTERS: Final = 512
 _SLUG: Final = re.compile(r"[^a-z0-9_]+")
-_Scalar = str | int | float | None
+_Scalar: TypeAlias = str | int | float | None
 
 
 class _Details(msgspec.Struct):
@@ -49,6 +49,7 @@ class _SiteEvent(msgspec.Struct):
     ip_address: str | None = None
 
 
+_SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
 _DETAILS: Final = msgspec.json.Decoder(_Details)
 _NO_DETAILS: Final = _Details()
@@ -79,13 +80,13 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
         raise RefusedError("missing_field", "page_url is required for a page_view.", "page_url")
     if page_url and len(page_url) > MAX_URL_CHARACTERS:
         raise RefusedError("invalid_field", "page_url must be a string of at most 4,096 characters.", "page_url")
-    occurred_at, flags = when(sender, parse_time(body.timestamp, "timestamp"), parse_time(body.sent_at, "sent_at"))
+    occurred_at, flags = when(sender, body.timestamp, body.sent_at)
     ip, user_agent, flags = _client(body, details, sender, flags)
-    session_id = text_id(body.session_id, "session_id") or text_id(details.session_id, "event_data.session_id")
-    visitor_id = text_id(body.visitor_id, "visitor_id") or text_id(details.visitor_id, "event_data.visitor_id")
-    user_id = text_id(body.user_id, "user_id") or text_id(details.user_id, "event_data.user_id")
     message_id = text_id(body.event_id, "event_id")
     uid, event_id = identity(sender.tenant_id, "site", message_id)
+    session_id = _either(body.session_id, details.session_id, "session_id")
+    visitor_id = _either(body.visitor_id, details.visitor_id, "visitor_id")
+    user_id = _either(body.user_id, details.user_id, "user_id")
     if visitor_id is not None:
         visitor = "v:" + visitor_id
     elif user_id is not None:
@@ -110,6 +111,13 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
     return Accepted(event, event_id)
 
 
+def _either(top: _Scalar, inner: _Scalar, field: str) -> str | None:
+    """Return the id at the top level, or else the one in event_data; most events have neither."""
+    if top is not None and (found := text_id(top, field)) is not None:
+        return found
+    return None if inner is None else text_id(inner, "event_data." + field)
+
+
 def _details(raw: msgspec.Raw) -> _Details:
     data = bytes(raw)
     if not data or data in {b"null", b"{}"}:
@@ -125,8 +133,8 @@ def _details(raw: msgspec.Raw) -> _Details:
 
 
 def _client(
-    body: _SiteEvent, details: _Details, sender: Sender, flags: EventFlag
-) -> tuple[str | None, str | None, EventFlag]:
+    body: _SiteEvent, details: _Details, sender: Sender, flags: int
+) -> tuple[str | None, str | None, int]:
     """Return the visitor's address and user agent: those in the event, where a server speaks for its visitor."""
     if not sender.server:
         return sender.ip, sender.user_agent, flags
@@ -137,5 +145,5 @@ def _client(
     user_agent = sender.user_agent
     # a browser that holds a secret key (an intranet page) looks like a browser; anything else is the sender itself
     if user_agent is not None and not user_agent.startswith("Mozilla/"):
-        flags |= EventFlag.SERVER_AGENT
+        flags |= _SERVER_AGENT
     return ip, user_agent, flags

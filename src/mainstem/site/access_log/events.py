@@ -5,7 +5,7 @@ A successful GET (2xx, or 304: the reader saw the copy in the cache) of somethin
 requests that are not HTTP. Both are activity of the visitor.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import Final
@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from mainstem.events.model import NewEvent, Reject
-from mainstem.events.receive import Sender, when
+from mainstem.events.model import EventFlag, NewEvent, Reject
+from mainstem.events.receive import Sender
 from mainstem.platform.addresses import stored_ip, visitor_key
 from mainstem.platform.clock import utc_now
 from mainstem.platform.errors import InvalidFieldError
@@ -109,7 +109,7 @@ def _event(line: Line, hit: Hit, sender: Sender, site: str | None) -> NewEvent:
     if hit.referrer is not None:
         data["referrer"] = hit.referrer[:MAX_URL_CHARACTERS]
     agent = None if hit.user_agent is None else hit.user_agent[:MAX_USER_AGENT_CHARACTERS]
-    occurred_at, flags = when(sender, hit.occurred_at, None)
+    occurred_at, flags = _when(hit.occurred_at, sender)
     return NewEvent(
         sender.received_at,
         sender.tenant_id,
@@ -125,6 +125,12 @@ def _event(line: Line, hit: Hit, sender: Sender, site: str | None) -> NewEvent:
         flags,
         _ENCODER.encode(data).decode(),
     )
+
+
+def _when(moment: datetime, sender: Sender) -> tuple[datetime, EventFlag]:
+    if moment > sender.received_at + sender.future_tolerance:
+        return sender.received_at, EventFlag.FUTURE_CORRECTED
+    return moment, EventFlag.NONE
 
 
 def _path(target: str | None) -> str | None:

@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from mainstem.events.receive import EARLIEST
+
 # a virtual host comes first only where a numeric address follows: "host ident user" has the same shape
 _WHO: Final = r"(?:(\S+) (?=[0-9A-Fa-f.:]*[.:][0-9A-Fa-f.:]* ))?(\S+) \S+ [^\[]*"
 _TIME: Final = r"\[([^\]]{1,64})\]"
@@ -105,23 +107,15 @@ def parse_line(line: str) -> Hit | Malformed:
 def parse_time(text: str) -> datetime | None:
     """Return the UTC time of `17/May/2015:10:05:03 +0200` or of ISO 8601 text, or None when it has none.
 
-    A time without a zone is taken as UTC; a leap second counts as the second before it.
+    A time without a zone is taken as UTC, a leap second as the second before it; times before 1970 are none.
     """
     match = _CLOCK.fullmatch(text)
     try:
-        if match is None:
-            return _aware(datetime.fromisoformat(text))
-        day, month, year, hour, minute, second, fraction, sign, zone_hours, zone_minutes = match.groups()
-        zone = UTC
-        if sign:
-            offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
-            zone = timezone(-offset if sign == "-" else offset)
-        micros = int((fraction or "0").ljust(6, "0"))
-        return _aware(
-            datetime(int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), micros, zone)
-        )
+        moment = datetime.fromisoformat(text) if match is None else _clock(*match.groups())
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, KeyError, OverflowError):
         return None
+    return moment if moment >= EARLIEST else None
 
 
 @lru_cache(maxsize=4096)
@@ -134,8 +128,14 @@ def parse_request(text: str) -> Request:
     return Request(method.upper(), target, protocol)
 
 
-def _aware(moment: datetime) -> datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+def _clock(*parts: str | None) -> datetime:
+    day, month, year, hour, minute, second, fraction, sign, zone_hours, zone_minutes = (part or "0" for part in parts)
+    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+    zone = timezone(-offset if sign == "-" else offset)
+    micros = int(fraction.ljust(6, "0"))
+    return datetime(
+        int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), micros, tzinfo=zone
+    )
 
 
 def _field(text: str | None) -> str | None:
