@@ -133,7 +133,7 @@ class TestTimes:
 
     @pytest.mark.parametrize(
         "text",
-        ["30/Feb/2015:10:05:03 +0000", "17/Mai/2015:10:05:03 +0000", "17/May/2015:25:05:03 +0000", "now", "1/Jan/0001:00:00:00 +1400", "17/May/2015:10:05:03 +9900"],
+        ["30/Feb/2015:10:05:03 +0000", "17/Mai/2015:10:05:03 +0000", "17/May/2015:25:05:03 +0000", "now", "1/Jan/0001:00:00:00 +1400", "31/Dec/1969:23:59:59 +0000", "17/May/2015:10:05:03 +9900"],
     )  # fmt: skip
     def test_impossible_times(self, text: str) -> None:
         assert parse_time(text) is None

@@ -28,18 +28,17 @@ SOURCE: Final = "access-log"
 DEFAULT_SITE: Final = "http://localhost"
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_USER_AGENT_CHARACTERS: Final = 512
-ASSET_EXTENSIONS: Final = frozenset(
-    # styles, code, data and feeds that programs read
-    "css js mjs cjs map json jsonl xml rss atom txt csv wasm webmanifest "
-    # pictures and fonts
-    "png jpg jpeg jfif gif svg svgz webp avif heic bmp tif tiff ico cur woff woff2 ttf otf eot "
-    # sound and film
-    "mp3 m4a ogg oga wav flac mp4 m4v webm ogv avi mov mkv flv swf m3u8 ts vtt "
-    # downloads
-    "pdf ps doc docx xls xlsx ppt pptx odt ods odp epub zip gz tgz bz2 xz zst 7z rar tar jar war deb rpm apk exe msi "
-    "dmg pkg iso img bin dat sig asc md5 sha256 torrent pcap patch diff log sql db py pl rb sh c h cpp java".split()
+_READ_BY_PROGRAMS: Final = "css js mjs cjs map json jsonl xml rss atom txt csv wasm webmanifest"
+_PICTURES_AND_FONTS: Final = "png jpg jpeg jfif gif svg svgz webp avif heic bmp tif tiff ico cur woff woff2 ttf otf eot"
+_SOUND_AND_FILM: Final = "mp3 m4a ogg oga wav flac mp4 m4v webm ogv avi mov mkv flv swf m3u8 ts vtt"
+_DOCUMENTS: Final = "pdf ps doc docx xls xlsx ppt pptx odt ods odp epub"
+_DOWNLOADS: Final = (
+    "zip gz tgz bz2 xz zst 7z rar tar jar war deb rpm apk exe msi dmg pkg iso img bin dat sig asc md5 sha256 torrent "
+    "pcap patch diff log sql db py pl rb sh c h cpp java"
 )
-
+ASSET_EXTENSIONS: Final = frozenset(
+    " ".join((_READ_BY_PROGRAMS, _PICTURES_AND_FONTS, _SOUND_AND_FILM, _DOCUMENTS, _DOWNLOADS)).split()
+)
 _SEEN: Final = frozenset((*range(200, 300), HTTPStatus.NOT_MODIFIED))
 _ENCODER: Final = msgspec.json.Encoder()
 
