@@ -21,6 +21,9 @@ _PR_SET_KEEPCAPS = 8
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
+_CAP_SETPCAP = 8
 _CAP_DAC_OVERRIDE = 1
 _CAP_DAC_READ_SEARCH = 2
 
@@ -62,10 +65,13 @@ def _leave_root(uid: int, gid: int, reached: list[str]) -> None:
 
 
 def _blocked(paths: list[str]) -> str | None:
+    """Return the first folder that can't be entered; access(), too, must say so, for PostgreSQL asks that way."""
     for path in paths:
         try:
             os.stat(os.path.join(path, "."))  # noqa: PTH116, PTH118 - pathlib drops the dot that asks for entry
         except PermissionError:
+            return path
+        if not os.access(path, os.X_OK):
             return path
     return None
 
@@ -74,13 +80,19 @@ def _keep_capability(capability: int | None) -> bool:
     """Reduce the process's capabilities to this one, kept across exec; False where the system refuses it."""
     if sys.platform != "linux":
         return False
-    mask = 0 if capability is None else 1 << capability
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    # permitted must still hold the second choice when the first one is refused, so it is only narrowed on success
-    sets = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
-    if ctypes.CDLL(None).capset(header, sets) != 0:
+    if capability is None:
+        return _set_capabilities(0, 0)
+    mask = 1 << capability
+    # access() ignores the capabilities of a process that is not root, unless this bit is set
+    if not _set_capabilities(mask | 1 << _CAP_SETPCAP, mask) or _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP) != 0:
         return False
-    return capability is None or _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability) == 0
+    return _set_capabilities(mask, mask) and _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability) == 0
+
+
+def _set_capabilities(effective: int, inheritable: int) -> bool:
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)(effective, effective, inheritable, 0, 0, 0)
+    return int(ctypes.CDLL(None).capset(header, sets)) == 0
 
 
 def _die_with(parent: int) -> None:
