@@ -1,11 +1,12 @@
 """Makes any text and any JSON safe for PostgreSQL: no NUL, no lone surrogate, no length that an index refuses.
 
-PostgreSQL's `text` holds no NUL, its `jsonb` holds neither NUL nor half a surrogate pair nor a number of more than
-131,072 digits; a B-tree entry holds 2,704 bytes. An event must never fail for such a value: NULs go, lone surrogates
-become U+FFFD, absurd numbers become text, long text is cut. Pure; knows no event.
+PostgreSQL's `text` holds no NUL; its `jsonb` holds neither NUL nor half a surrogate pair nor a number of more than
+131,072 digits before or 16,383 after its point; a B-tree entry holds 2,704 bytes. An event must never fail for such a
+value: NULs go, lone surrogates become U+FFFD, absurd numbers become text, long text is cut. Pure; knows no event.
 """
 
 import json
+import re
 from hashlib import sha256
 from typing import Final
 
@@ -16,6 +17,9 @@ KEY_CHARACTERS: Final = 600
 MAX_NUMBER_CHARACTERS: Final = 1_000
 _DIGEST_CHARACTERS: Final = 32
 _NUL_ESCAPE: Final = "\\u0000"
+# PostgreSQL's numeric keeps 16,383 digits after the point
+_TOO_PRECISE: Final = re.compile(r"[eE]-\d{4}|\d{16000}")
+_LONG_CHARACTERS: Final = 16_000
 
 _object: Final = msgspec.json.Decoder(dict[str, object])
 
@@ -57,7 +61,7 @@ def read_object(text: str | bytes) -> tuple[dict[str, object], str] | None:
     try:
         if isinstance(text, bytes):
             text = text.decode()
-        if _NUL_ESCAPE not in text:
+        if not _needs_mending(text):
             return _object.decode(text), text
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         pass
@@ -70,6 +74,14 @@ def read_object(text: str | bytes) -> tuple[dict[str, object], str] | None:
 def write_object(value: dict[str, object]) -> str:
     """Return a clean object as JSON text."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _needs_mending(text: str) -> bool:
+    """Tell whether well-formed JSON may hold what `jsonb` can't; the searches for rare letters come first."""
+    if _NUL_ESCAPE in text:
+        return True
+    long = len(text) > _LONG_CHARACTERS or "e-" in text or "E-" in text
+    return long and _TOO_PRECISE.search(text) is not None
 
 
 def _read_leniently(text: str | bytes) -> object:
