@@ -42,6 +42,16 @@ class LoadWaiter:
             self._listener.start()
             self._checker = asyncio.create_task(self._check(self._dsn), name="load waiter")
 
+    async def listening(self, timeout_s: float = 5.0) -> None:
+        """Return as soon as loads of other processes are heard. Raises TimeoutError after `timeout_s`."""
+        if self._listener is not None:
+            await self._listener.connected(timeout_s)
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of batches that somebody waits for."""
+        return len(self._waiting)
+
     async def stop(self) -> None:
         """Stop listening; waits that are under way run into their timeouts. Safe to call twice."""
         listener, self._listener = self._listener, None
