@@ -37,6 +37,10 @@ def access_log(
     """Import an Apache or nginx access log (common or combined format); the same lines twice add nothing."""
     settings = load()
     folder = data_folder(settings, data_dir)
+    from mainstem.platform import log
+
+    # between the report and the progress bar only what needs attention
+    log.configure(settings.model_copy(update={"log_level": "WARNING"}))
     with database(settings, folder) as dsn:
         report = asyncio.run(_run(settings, dsn, folder, file=file, tenant=tenant, site=site, wait=wait))
     if as_json:

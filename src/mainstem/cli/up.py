@@ -87,7 +87,9 @@ def _own_database(settings: "Settings", data_dir: Path) -> Iterator[str]:
 def _serve(settings: "Settings", dsn: str, data_dir: Path, host: str, port: int, *, demo: bool) -> int:
     from mainstem import app
     from mainstem.cli.demo import ensure_demo
+    from mainstem.platform import log
 
+    log.configure(settings)
     shown = ensure_demo(settings, dsn, data_dir) if demo else None
 
     def on_ready(url: str) -> None:
