@@ -191,8 +191,9 @@ create function api.event_time(p_text text) returns timestamptz
 language plpgsql stable
 as $$
 declare
-  v_at timestamptz := p_text::timestamptz;
+  v_at timestamptz;
 begin
+  v_at := p_text::timestamptz;
   return case when v_at between '1970-01-01 00:00:00+00' and '9999-01-01 00:00:00+00' then v_at end;
 exception
   when data_exception then return null;
@@ -235,7 +236,7 @@ begin
       'event_id', v_message, 'timestamp', v_details ->> 'timestamp'))
     || jsonb_build_object('event_data', v_details);
   v_refusal := case
-    when v_tenant is null then 'There is no such tenant.'
+    when v_unset and current_setting('mainstem.tenant', true) <> '' then 'mainstem.tenant names no tenant.'
     when v_kind = 'page.viewed' and v_url is null then 'page_url is required for a page_view.'
     when length(v_url) > 4096 then 'page_url must be a string of at most 4,096 characters.'
     when length(v_type) > 100 then 'event_type must be a string of at most 100 characters.'
