@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml deploy/setup.sh
 
 # exec: the signal of a terminal or supervisor reaches the program itself
 up: $(STAMP) ## Run everything: http://127.0.0.1:8000
-	@exec $(BIN)/python -m mainstem.cli up $(ARGS)
+	@exec $(BIN)/python -m mainstem up $(ARGS)
 
 test: $(STAMP) ## Run the whole suite
 	@exec $(BIN)/python -m pytest $(ARGS)

@@ -30,7 +30,7 @@ class Up:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "DATABASE"))}
         with (folder / "up.err").open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mainstem.cli", "up", "--port", "0", *arguments],
+                [sys.executable, "-m", "mainstem", "up", "--port", "0", *arguments],
                 cwd=folder,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -137,7 +137,7 @@ def test_a_first_start_a_second_one_and_what_lies_between(up: type[Up], folder: 
     assert tracked["status"] in {"processed", "queued"}
 
     beside = subprocess.run(
-        [sys.executable, "-m", "mainstem.cli", "tenant", "list", "--json"],
+        [sys.executable, "-m", "mainstem", "tenant", "list", "--json"],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -198,7 +198,7 @@ def test_a_busy_port_is_one_line(folder: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        command = [sys.executable, "-m", "mainstem.cli", "up", "--port", str(port)]
+        command = [sys.executable, "-m", "mainstem", "up", "--port", str(port)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     expected = f"mainstem: port {port} of 127.0.0.1 is in use: stop what uses it, or choose another with --port\n"
     assert (done.returncode, done.stderr, done.stdout) == (1, expected, "")
@@ -206,7 +206,7 @@ def test_a_busy_port_is_one_line(folder: Path) -> None:
 
 
 def test_a_weak_secret_in_production_is_refused_before_anything_starts(folder: Path) -> None:
-    command = [sys.executable, "-m", "mainstem.cli", "up"]
+    command = [sys.executable, "-m", "mainstem", "up"]
     environment = {**os.environ, "ENVIRONMENT": "production", "SECRET_KEY": "changeme"}
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 2
