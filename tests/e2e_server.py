@@ -26,7 +26,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     """Return the environment without anything that would point the product elsewhere."""
     ours = ("DATABASE_URL", "SYSTEM_DATABASE_URL", "PG", "MAINSTEM_", "API_", "SECRET_KEY", "ENV", "WEBHOOK_API_KEY")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**kept, "LOG_FORMAT": "json", **more}
+    return {**kept, "LOG_FORMAT": "json", "RATE_LIMIT_REQUESTS": "10000", **more}
 
 
 def cli(*arguments: str, data_dir: Path | None = None, env: dict[str, str] | None = None) -> str:
@@ -71,12 +71,14 @@ class Server:
         )
 
         def read(stream) -> None:
-            for line in stream:
-                self.output.append(line)
-                lines.put(line)
+            with stream:
+                for line in stream:
+                    self.output.append(line)
+                    lines.put(line)
             lines.put(None)
 
-        threading.Thread(target=read, args=(self.process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=read, args=(self.process.stdout,), daemon=True)
+        self._reader.start()
         if wait and self.command[0] == "up":
             deadline = time.monotonic() + START_TIMEOUT_S
             while (line := lines.get(timeout=max(deadline - time.monotonic(), 0.1))) is not None:
@@ -106,13 +108,16 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(20)
+        self._reader.join(20)
 
     def stop(self) -> int:
         """Ask the process to end and return its exit code."""
         if self.process is None or self.process.poll() is not None:
             return 0
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        code = self.process.wait(40)
+        self._reader.join(20)
+        return code
 
     def cli(self, *arguments: str) -> str:
         return cli(*arguments, data_dir=self.data_dir, env=self.env)

@@ -2,6 +2,10 @@
 
 import asyncio
 import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,12 +29,24 @@ class Load:
         self.unanswered: list[str] = []
         self.statuses: dict[int, int] = {}
 
-    async def run(self, stop: asyncio.Event) -> None:
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send from a thread of its own while the block runs; the test's own thread stays free to do harm."""
+        stop = threading.Event()
+        thread = threading.Thread(target=lambda: asyncio.run(self._run(stop)))
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join(60)
+
+    async def _run(self, stop: threading.Event) -> None:
         limits = httpx.Limits(max_connections=SENDERS * 2)
         async with httpx.AsyncClient(base_url=self.url, headers=self.headers, timeout=20, limits=limits) as client:
             await asyncio.gather(*(self._send(client, stop, number) for number in range(SENDERS)))
 
-    async def _send(self, client: httpx.AsyncClient, stop: asyncio.Event, number: int) -> None:
+    async def _send(self, client: httpx.AsyncClient, stop: threading.Event, number: int) -> None:
         while not stop.is_set():
             # what was never answered is sent again under its old id, as a good client does
             ids = [self.unanswered.pop() if self.unanswered else f"k-{uuid4()}" for _ in range(1 if number % 2 else 10)]
@@ -78,16 +94,18 @@ def assert_exactly_once(database_url: str, acknowledged: set[str]) -> None:
         assert total_facts == total_loaded
 
 
-async def all_loaded(url: str, key: str) -> None:
+def all_loaded(url: str, key: str) -> None:
     """Wait until nothing waits to be loaded, in the spool or in the landing."""
-    headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as client, asyncio.timeout(60):
-        while True:
-            spool = (await client.get("/health/detailed")).json()
-            done = (await client.post("/api/v1/track/process")).json()
-            if done.get("result", {}).get("results", {}).get("pending", 0) == 0 and _spool_is_empty(spool):
+    deadline = time.monotonic() + 60
+    pause = threading.Event()
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+        while time.monotonic() < deadline:
+            state = client.get("/api/v1/track/status").json().get("pipeline_status", {})
+            health = client.get("/health/detailed").json()
+            if _spool_is_empty(health) and state.get("pending_events") == 0:
                 return
-            await asyncio.sleep(0.2)
+            pause.wait(0.2)
+    raise AssertionError(f"not everything was loaded in time: {state} {health}")
 
 
 def _spool_is_empty(health: dict) -> bool:
@@ -95,48 +113,43 @@ def _spool_is_empty(health: dict) -> bool:
 
 
 @pytest.mark.timeout(300)
-async def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Path):
+def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Path):
     seed = random.randrange(2**32)
     chance = random.Random(seed)
+    pause = threading.Event()
     server = Server(tmp_path / "data").start()
     key = server.key(scopes="ingest,read,admin")
     load = Load(server.url, key)
     for _ in range(KILLS):
-        stop = asyncio.Event()
-        sending = asyncio.create_task(load.run(stop))
-        await asyncio.sleep(chance.uniform(0.05, 0.6))
-        server.kill()
-        stop.set()
-        await sending
-        await asyncio.to_thread(server.start)
-    await all_loaded(server.url, key)
-    database_url = server.database_url()
+        with load.sending():
+            pause.wait(chance.uniform(0.05, 0.6))
+            server.kill()
+        server.start()
+    all_loaded(server.url, key)
     assert len(load.acknowledged) > KILLS * 5, f"the load was too light to show anything (seed {seed})"
-    assert_exactly_once(database_url, load.acknowledged)
+    assert_exactly_once(server.database_url(), load.acknowledged)
     assert set(load.statuses) <= {200, 202, 503}, load.statuses
     assert server.stop() == 0
 
 
 @pytest.mark.timeout(180)
-async def test_postgresql_restarted_under_load_gives_no_500_and_loses_nothing(tmp_path: Path, durable_cluster):
+def test_postgresql_restarted_under_load_gives_no_500_and_loses_nothing(tmp_path: Path, durable_cluster):
+    pause = threading.Event()
     env = {"DATABASE_URL": durable_cluster.dsn}
     cli("migrate", "up", env={**Server(tmp_path).env, **env})
     worker = Server(tmp_path / "work", command=("work",), **env).start(wait=False)
     server = Server(tmp_path / "serve", command=("serve",), **env).start()
     key = server.key(scopes="ingest,read,admin")
     load = Load(server.url, key)
-    stop = asyncio.Event()
-    sending = asyncio.create_task(load.run(stop))
-    for kind in ("restart", "kill", "restart"):
-        await asyncio.sleep(1)
-        await asyncio.to_thread(durable_cluster.restart if kind == "restart" else durable_cluster.kill)
-        if kind == "kill":
-            await asyncio.to_thread(durable_cluster.start)
-    await asyncio.sleep(1)
-    stop.set()
-    await sending
+    with load.sending():
+        for harm in (durable_cluster.restart, durable_cluster.kill, durable_cluster.restart):
+            pause.wait(1)
+            harm()
+            if harm == durable_cluster.kill:
+                durable_cluster.start()
+        pause.wait(1)
     server.wait_ready()
-    await all_loaded(server.url, key)
+    all_loaded(server.url, key)
     assert set(load.statuses) <= {200, 202, 503}, load.statuses
     assert load.statuses.get(202), "no event was spooled: the restarts were not felt"
     assert_exactly_once(durable_cluster.dsn, load.acknowledged)

@@ -57,7 +57,7 @@ KINDS: Final = (
     EventKind(
         "site.*",
         "Anything else that happened on a site; the last word is made from event_type (`add to cart` is site.add_to_cart).",
-        "site tracking and the browser tracker",
+        "site tracking, the browser tracker and the access-log import (site.request)",
         (Field("page_url", "Address of the page; also `url`."), *_SITE_FIELDS),
     ),
     EventKind(

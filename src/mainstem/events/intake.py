@@ -14,6 +14,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Final
 
 import structlog
@@ -24,6 +25,7 @@ from mainstem.events.model import NewEvent, Reject
 from mainstem.events.rawids import BLOCK
 from mainstem.events.recovery import Recovery
 from mainstem.events.spool import Spool, SpoolError
+from mainstem.platform import metrics
 from mainstem.platform.errors import BadRequestError, MainstemError, PayloadTooLargeError, UnavailableError
 
 MAX_WAITING_EVENTS: Final = 200_000
@@ -157,8 +159,10 @@ class Intake:
 
     async def _to_log(self, calls: Sequence[Call]) -> None:
         gathered = gather(calls)
+        started = perf_counter()
         async with asyncio.timeout(self._commit_timeout_s):
             batch_ids = await self._log.append(gathered.groups, gathered.rejects)
+        metrics.intake_commit(sum(len(call.events) for call in calls), perf_counter() - started)
         for call, receipt in zip(calls, gathered.receipts(batch_ids), strict=True):
             if not call.done.done():
                 call.done.set_result(receipt)
@@ -188,6 +192,8 @@ class Intake:
         except RowsRefusedError as error:
             await self._without_the_guilty(calls, error)
         else:
+            metrics.intake_spooled(sum(len(call.events) for call in calls))
+            metrics.spool_depth(self._spool.waiting_events)
             for call in calls:
                 if not call.done.done():
                     call.done.set_result(Receipt("spool", ()))

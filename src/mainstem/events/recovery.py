@@ -17,6 +17,7 @@ from mainstem.events.group import PendingGroup, RowsRefusedError
 from mainstem.events.log import Log
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.spool import Chunk, Entry, Spool, SpoolError
+from mainstem.platform import metrics
 
 DRAIN_EVENTS: Final = 2_000
 """Events of one drained chunk: small, for new groups wait while it commits."""
@@ -123,6 +124,7 @@ class Recovery:
         except RowsRefusedError:
             await self._drain_singly(chunk)
         await self._spool.forget(chunk)
+        metrics.spool_depth(self._spool.waiting_events)
         return True
 
     async def _drain_singly(self, chunk: Chunk) -> None:

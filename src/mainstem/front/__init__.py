@@ -17,7 +17,7 @@ from mainstem.front.request import Reply, Request
 from mainstem.front.services import Services
 from mainstem.platform import metrics
 from mainstem.platform.addresses import origin_allowed
-from mainstem.platform.errors import MainstemError
+from mainstem.platform.errors import MainstemError, RateLimitedError, UnauthorizedError, UnavailableError
 from mainstem.platform.problems import MethodNotAllowedError, render
 from mainstem.site.tracker import Asset, answer, tracker_asset
 
@@ -33,8 +33,8 @@ _PREFLIGHT: Final = [
     (b"access-control-allow-methods", b"POST"),
     (b"access-control-allow-headers", b"authorization, content-type, x-api-key, x-customer-id"),
     (b"access-control-max-age", b"86400"),
-    (b"vary", b"Origin"),
 ]
+_EXPOSED: Final = (b"access-control-expose-headers", b"x-request-id, x-response-time, retry-after, ratelimit-limit")
 
 
 class Front:
@@ -88,8 +88,11 @@ class Front:
         if origin is not None:
             self._allow_origin(reply, request, origin)
         seconds = perf_counter() - started
-        reply.headers.append((b"x-request-id", request.request_id.encode()))
-        reply.headers.append((b"x-response-time", b"%.2fms" % (seconds * 1000)))
+        reply.headers += (
+            (b"x-request-id", request.request_id.encode()),
+            (b"x-response-time", b"%.2fms" % (seconds * 1000)),
+            (b"x-content-type-options", b"nosniff"),
+        )
         metrics.http_request(method, path, reply.status, seconds)
         await _send(send, reply)
 
@@ -100,11 +103,11 @@ class Front:
         """
         preflight = request.scope["method"] == "OPTIONS"
         if preflight or request.public or origin_allowed(origin.decode("latin-1"), self._cors_origins):
-            reply.headers.append((b"access-control-allow-origin", origin))
-            reply.headers.append((b"vary", b"Origin"))
+            reply.headers += ((b"access-control-allow-origin", origin), (b"vary", b"Origin"), _EXPOSED)
 
 
 def _refused(error: MainstemError, request: Request, path: str) -> Reply:
+    _count_refusal(error)
     status, headers, body = render(error, request.request_id)
     log.info("refused", request_id=request.request_id, path=path, status=status, code=error.code, detail=error.detail)
     return Reply(status, body, headers)
@@ -120,8 +123,18 @@ def _script(asset: Asset, request: Request) -> Reply:
     return Reply(found.status, body, list(found.headers))
 
 
+def _count_refusal(error: MainstemError) -> None:
+    if error.status == UnauthorizedError.status:
+        metrics.auth_failed(error.code)
+    elif error.status == RateLimitedError.status:
+        metrics.rate_limited("ingest")
+    elif error.status == UnavailableError.status:
+        metrics.intake_refused()
+
+
 async def _send(send: Send, reply: Reply) -> None:
-    headers = [header for header in reply.headers if header[0] != b"content-length"]
-    headers.append((b"content-length", b"%d" % len(reply.body)))
+    headers = reply.headers
+    if not any(name == b"content-length" for name, _ in headers):
+        headers.append((b"content-length", b"%d" % len(reply.body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

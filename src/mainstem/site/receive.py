@@ -132,9 +132,7 @@ def _details(raw: msgspec.Raw) -> _Details:
         raise RefusedError(refused.code, f"event_data: {refused.reason}", field) from None
 
 
-def _client(
-    body: _SiteEvent, details: _Details, sender: Sender, flags: int
-) -> tuple[str | None, str | None, int]:
+def _client(body: _SiteEvent, details: _Details, sender: Sender, flags: int) -> tuple[str | None, str | None, int]:
     """Return the visitor's address and user agent: those in the event, where a server speaks for its visitor."""
     if not sender.server:
         return sender.ip, sender.user_agent, flags
