@@ -92,9 +92,16 @@ async def loading(dsn: str) -> AsyncIterator[Loader]:
         await running
 
 
+async def until(connection: asyncpg.Connection, condition: str) -> None:
+    """Return when an SQL condition holds; fail after the deadline."""
+    async with asyncio.timeout(20):
+        while True:
+            if await connection.fetchval(f"select {condition}"):
+                return
+            await asyncio.sleep(0.003)
+
+
 async def load_all(connection: asyncpg.Connection, loader: Loader) -> None:
     """Return when nothing waits any more."""
     loader.nudge()
-    async with asyncio.timeout(20):
-        while await connection.fetchval("select exists (select from raw.batch where loaded_at is null)"):
-            await asyncio.sleep(0.002)
+    await until(connection, "not exists (select from raw.batch where loaded_at is null)")

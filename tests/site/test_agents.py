@@ -14,14 +14,20 @@ from mainstem.site.agents import UNKNOWN, agent_of, bot_reason
 
 LOG = Path(__file__).parents[3] / "shared" / "data" / "apache_access.log.gz"
 
-WINDOWS_CHROME = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+WINDOWS_CHROME = (
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+)
 EDGE = WINDOWS_CHROME + " Edg/120.0.0.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1"
 IPAD = "Mozilla/5.0 (iPad; CPU OS 15_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/15.0 Mobile/15E148 Safari/604.1"
 PIXEL = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36"
-GALAXY_TAB = "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+GALAXY_TAB = (
+    "Mozilla/5.0 (Linux; Android 13; SM-X700) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36"
+)
 FIREFOX_MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:121.0) Gecko/20100101 Firefox/121.0"
-SMART_TV = "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36 (KHTML, like Gecko) Version/6.0 TV Safari/537.36"
+SMART_TV = (
+    "Mozilla/5.0 (SMART-TV; Linux; Tizen 6.0) AppleWebKit/537.36 (KHTML, like Gecko) Version/6.0 TV Safari/537.36"
+)
 
 
 @pytest.mark.parametrize(
@@ -64,16 +70,15 @@ def test_every_example_of_the_crawler_list_is_a_bot():
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=100))
 def test_no_text_fails_and_the_verdict_is_the_librarys(text):
     found = agent_of(text)
-    assert found.is_bot == is_crawler(text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip())
+    assert found.is_bot == is_crawler(
+        text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace").strip()
+    )
 
 
 @pytest.mark.skipif(not LOG.exists(), reason="the shared log is not on this machine")
 def test_the_real_log_has_as_many_bots_as_the_library_finds():
-    agents = Counter[str]()
-    for line in gzip.open(LOG, "rt", encoding="utf-8", errors="replace"):
-        match = re.search(r'"([^"]*)"\s*$', line)
-        if match:
-            agents[match[1]] += 1
+    lines = gzip.decompress(LOG.read_bytes()).decode().splitlines()
+    agents = Counter(match[1] for line in lines if (match := re.search(r'"([^"]*)"\s*$', line)))
     bots = {text for text in agents if agent_of(text).is_bot}
     assert bots == {text for text in agents if is_crawler(text)}
     assert (len(bots), sum(agents[text] for text in bots)) == (74, 1_955)

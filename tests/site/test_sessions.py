@@ -1,14 +1,16 @@
 """Sessions kept by the load equal a computation from scratch, whatever the order and the batches of the events."""
 
-import asyncio
-from datetime import timedelta
+import gzip
+import re
+from datetime import datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from siting import FEEDS, GOOGLEBOT, NOON, at, land, load_all, loading, raw_event
+from siting import FEEDS, GOOGLEBOT, NOON, at, land, load_all, loading, raw_event, until
 
 from mainstem.events.model import RawEvent
 from mainstem.vault.loader import Loader
@@ -17,6 +19,7 @@ COLUMNS = (
     "explicit, session_hk, visitor_hk, is_bot, started_at, ended_at, first_uid, events, page_views, entry_page, "
     "exit_page, referrer_host, channel, campaign_hk, utm_source, utm_medium, utm_campaign, device, os, browser"
 )
+LOG = Path(__file__).parents[3] / "shared" / "data" / "apache_access.log.gz"
 _tenants = count(1_000)
 
 
@@ -131,6 +134,36 @@ async def test_the_same_event_twice_counts_once(connection, dsn):
     assert [row["events"] for row in found] == [1]
 
 
+@pytest.mark.skipif(not LOG.exists(), reason="the shared log is not on this machine")
+async def test_the_real_log_has_the_known_visitors_and_sessions(connection, dsn):
+    """10,000 lines, half of them out of time order; the expected figures were counted by another program."""
+    pattern = re.compile(r'(\S+) \S+ \S+ \[([^]]+)\] "[^"]*" \d+ \S+ "[^"]*" "([^"]*)"$')
+    hits = [
+        found.groups()
+        for line in gzip.decompress(LOG.read_bytes()).decode().splitlines()
+        if (found := pattern.match(line.strip()))
+    ]
+    events = [
+        raw_event(
+            kind="site.request",
+            data={},
+            visitor=f"v:{address} {agent}",
+            user_agent=agent,
+            occurred_at=datetime.strptime(moment, "%d/%b/%Y:%H:%M:%S %z"),
+        )
+        for address, moment, agent in hits
+    ]
+    async with loading(dsn) as loader:
+        for start in range(0, len(events), 2_500):
+            await land(connection, events[start : start + 2_500])
+            await load_all(connection, loader)
+    people = await connection.fetchrow(
+        """select count(*), count(distinct visitor_hk), sum(events) from business.session where not is_bot"""
+    )
+    assert tuple(people) == (2_097, 1_542, 9_999 - 1_955)
+    assert await differences(connection, 1) == []
+
+
 EVENTS = st.lists(
     st.builds(
         lambda minute, second, visitor, bot, session, click, page: {
@@ -139,7 +172,11 @@ EVENTS = st.lists(
             "user_agent": GOOGLEBOT if bot else "curl-like",
             "subject": session,
             "kind": "site.click" if click else "page.viewed",
-            "data": {"page_url": f"https://example.com/{page}", "utm_source": f"s{page}", "referrer": f"https://{page}.org"},
+            "data": {
+                "page_url": f"https://example.com/{page}",
+                "utm_source": f"s{page}",
+                "referrer": f"https://{page}.org",
+            },
         },
         # steps of ten minutes meet the boundary of thirty often
         minute=st.integers(0, 24).map(lambda step: step * 10),
@@ -179,7 +216,7 @@ async def test_any_order_and_any_batches_give_the_sessions_of_all_events(data, c
 
 
 async def check_identities(connection: asyncpg.Connection, tenant_id: int) -> None:
-    """Every session without an id of the sender is named by one of its events."""
+    """Check that every session without an id of the sender is named by one of its events."""
     strangers = await connection.fetch(
         """select s.session_id from business.session s
            where s.tenant_id = $1 and not s.explicit and not exists (
@@ -192,7 +229,7 @@ async def check_identities(connection: asyncpg.Connection, tenant_id: int) -> No
 
 
 async def check_hours(connection: asyncpg.Connection, tenant_id: int) -> None:
-    """The hourly roll-up equals one computed from facts and sessions."""
+    """Compare the hourly roll-up with one computed from facts and sessions."""
     kept = await connection.fetch(
         """select hour, is_bot, events, page_views, visitors, sessions, bounces, duration_ms
            from business.site_hour where tenant_id = $1
@@ -223,7 +260,7 @@ async def check_hours(connection: asyncpg.Connection, tenant_id: int) -> None:
 
 
 async def check_days(connection: asyncpg.Connection, tenant_id: int) -> None:
-    """The daily roll-up by dimension equals one computed from facts."""
+    """Compare the daily roll-up by dimension with one computed from facts."""
     kept = await connection.fetch(
         """select dimension, day, value, is_bot, events, page_views
            from business.site_day where tenant_id = $1 order by 1, 2, 3, 4""",
@@ -256,9 +293,11 @@ async def blocks_after_load(connection: asyncpg.Connection, dsn: str) -> int:
     """Load once; return the blocks of business.session and its indexes that were read since the beginning."""
     await Loader(dsn, FEEDS).load_once()
     # a server process reports what it read at its end
-    async with asyncio.timeout(20):
-        while await connection.fetchval("select exists (select from pg_stat_activity where application_name = 'mainstem loader' and datname = current_database())"):
-            await asyncio.sleep(0.01)
+    await until(
+        connection,
+        "not exists (select from pg_stat_activity "
+        "where application_name = 'mainstem loader' and datname = current_database())",
+    )
     return await connection.fetchval(
         """select heap_blks_hit + heap_blks_read + idx_blks_hit + idx_blks_read
            from pg_statio_user_tables where relid = 'business.session'::regclass"""

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from siting import at, land, load_all, loading
+from siting import at, land, load_all, loading, until
 
 from mainstem.platform import migrate
 from mainstem.platform.ids import event_uid
@@ -79,11 +79,9 @@ async def test_the_result_counts_what_was_loaded(connection, dsn):
 async def test_the_trigger_counts_as_the_contract_names(connection, dsn):
     await land(connection, [at(0), at(1)])
     waiting = asyncio.create_task(connection.fetchval("select staging.trigger_pipeline_now()"))
-    async with asyncio.timeout(10):
-        other = await asyncpg.connect(dsn)
-        while not await other.fetchval("select exists (select from pg_stat_activity where wait_event = 'PgSleep')"):
-            await asyncio.sleep(0.005)
-        await other.close()
+    other = await asyncpg.connect(dsn)
+    await until(other, "exists (select from pg_stat_activity where wait_event = 'PgSleep')")
+    await other.close()
     async with loading(dsn):
         result = json.loads(await waiting)
     assert result["success"] is True
@@ -258,7 +256,10 @@ async def test_the_api_role_acts_for_its_setting_and_else_for_the_default_tenant
     pages = await connection.fetch(
         "select t.slug, f.page_url from vault.nhl_site_event f join platform.tenant t using (tenant_id) order by 1"
     )
-    assert [tuple(row) for row in pages] == [("default", "https://default.example/"), ("one_spa", "https://spa.example/")]
+    assert [tuple(row) for row in pages] == [
+        ("default", "https://default.example/"),
+        ("one_spa", "https://spa.example/"),
+    ]
     status = await api.fetch("select metric_value from staging.get_pipeline_status()")
     assert [int(row[0]) for row in status[:3]] == [0, 0, 1]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -286,7 +287,9 @@ async def test_sql_gives_the_uid_that_python_gives(connection, tenant_id, source
 def test_unqualified_names_work_and_the_migration_can_be_taken_back(empty_dsn):
     migrate.upgrade(empty_dsn)
     with psycopg.connect(empty_dsn, autocommit=True) as connection:
-        answer = connection.execute("select track_site_event('203.0.113.7', 'x', 'https://example.com/', 'page_view', '{}')")
+        answer = connection.execute(
+            "select track_site_event('203.0.113.7', 'x', 'https://example.com/', 'page_view', '{}')"
+        )
         assert answer.fetchone()[0]["success"] is True
         assert connection.execute("select count(*) from pipeline_dashboard").fetchone() == (1,)
         assert len(connection.execute("select * from get_pipeline_status()").fetchall()) == 4

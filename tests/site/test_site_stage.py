@@ -94,7 +94,12 @@ def test_the_top_level_wins_over_event_data():
             "event_data": {"page_url": "https://a.example/in", "title": "in", "utm_source": "in", "utm_medium": "in"},
         }
     )
-    assert (found["page_path"], found["page_title"], found["utm_source"], found["utm_medium"]) == ("/top", "top", "top", "in")
+    assert (found["page_path"], found["page_title"], found["utm_source"], found["utm_medium"]) == (
+        "/top",
+        "top",
+        "top",
+        "in",
+    )
 
 
 def test_session_and_user_inside_event_data_count():
@@ -211,8 +216,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 FIELDS = st.sampled_from(
-    ["page_url", "url", "event_type", "event_data", "session_id", "user_id", "title", "referrer", "utm_source"]
-    + ["viewport", "viewport_width", "scroll_depth", "language", "screen_resolution"]
+    "page_url url event_type event_data session_id user_id title referrer utm_source viewport viewport_width "
+    "scroll_depth language screen_resolution".split()
 )
 
 

@@ -37,7 +37,16 @@ def test_clean_text_can_always_be_encoded_and_is_stable(text):
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("  a  ", "a"), ("abcdef", "abc"), ("", None), ("  ", None), (None, None), (12, "12"), (True, "true"), ([1], None)],
+    [
+        ("  a  ", "a"),
+        ("abcdef", "abc"),
+        ("", None),
+        ("  ", None),
+        (None, None),
+        (12, "12"),
+        (True, "true"),
+        ([1], None),
+    ],
 )
 def test_clip_reads_scalars_only(value, expected):
     assert clip(value, 3) == expected
