@@ -1,0 +1,115 @@
+"""The PostgreSQL of a bench run: the product's own embedded one, in a folder of its own, durability as delivered."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import asyncpg
+import psycopg
+
+from mainstem.platform import migrate
+from mainstem.platform.embedded import EmbeddedPostgres
+from mainstem.platform.keys import create_key
+
+_TABLES: Final = """
+select format('%I.%I', n.nspname, c.relname)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where n.nspname in ('raw', 'staging', 'vault', 'business') and c.relkind in ('r', 'p') and not c.relispartition
+order by 1
+"""
+
+
+class Cluster:
+    """A migrated database with one tenant's key, and what the scenarios do with it outside of the product."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        """Migrate a running server's database, make a key, and remember the rows that every database starts with."""
+        self.data_dir = server.data_dir
+        self.dsn = server.dsn
+        self._files = server.cluster / "bench"
+        self._files.mkdir()
+        # the server writes into it under its own user
+        shutil.chown(self._files, server.cluster.stat().st_uid, server.cluster.stat().st_gid)
+        migrate.upgrade(self.dsn)
+        self.key = asyncio.run(_make_key(self.dsn))
+        self._connection = psycopg.connect(self.dsn, autocommit=True)
+        self.execute("create schema bench")
+        self._tables = [str(table) for (table,) in self._fetch(_TABLES)]
+        filled = [table for table in self._tables if self.number(f"select count(*) from {table}")]
+        self._seeds = {table: f"bench.{table.replace('.', '_')}" for table in filled}
+        for table, seed in self._seeds.items():
+            self.execute(f"create table {seed} as table {table}")
+
+    def execute(self, statement: str) -> None:
+        """Run a statement in a transaction of its own."""
+        self._connection.execute(statement.encode())
+
+    def number(self, query: str) -> float:
+        """Return the one number of a query."""
+        return float(self._fetch(query)[0][0])
+
+    def numbers(self, query: str) -> list[tuple[float, ...]]:
+        """Return the rows of a query as numbers."""
+        return [tuple(float(value) for value in row) for row in self._fetch(query)]
+
+    def text(self, query: str) -> str:
+        """Return the one text of a query."""
+        return str(self._fetch(query)[0][0])
+
+    def _fetch(self, query: str) -> list[tuple[Any, ...]]:
+        return self._connection.execute(query.encode()).fetchall()
+
+    def clear(self) -> None:
+        """Empty all tables but for what they started with, and leave no work to the checkpointer."""
+        self.execute("truncate " + ", ".join(self._tables))
+        for table, seed in self._seeds.items():
+            self.execute(f"insert into {table} select * from {seed}")
+        self.execute("vacuum analyze")
+        self.execute("checkpoint")
+
+    def keep(self, table: str) -> None:
+        """Write a table to a binary file of the server's."""
+        self.execute(f"copy (select * from {table}) to '{self._file(table)}' (format binary)")
+
+    def put_back(self, table: str) -> float:
+        """Copy a kept table in again, server-side; return the seconds that it took."""
+        started = perf_counter()
+        self.execute(f"copy {table} from '{self._file(table)}' (format binary)")
+        return perf_counter() - started
+
+    def _file(self, table: str) -> Path:
+        return self._files / f"{table}.copy"
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+@contextmanager
+def cluster(parent: Path | None) -> Iterator[Cluster]:
+    """Yield a cluster in a new folder below `parent`, which is removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="mainstem-bench-", dir=parent))
+    folder.chmod(0o711)
+    try:
+        with EmbeddedPostgres(folder) as server:
+            found = Cluster(server)
+            try:
+                yield found
+            finally:
+                found.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _make_key(dsn: str) -> str:
+    connection = await asyncpg.connect(dsn)
+    try:
+        tenant_id = await connection.fetchval("select tenant_id from platform.tenant where slug = 'default'")
+        return (await create_key(connection, tenant_id, scopes=["ingest", "read", "admin"], label="bench")).key
+    finally:
+        await connection.close()

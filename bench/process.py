@@ -1,0 +1,123 @@
+"""Servers as processes: the product's own commands, and the two servers that it is compared with."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+from typing import Final, Literal
+
+from bench.cluster import Cluster
+
+Variant = Literal["up", "serve", "memory", "bare"]
+"""`up` serves and loads in one process, `serve` only serves; see `bench.serve` for the other two."""
+
+_MAINSTEM: Final = (str(Path(sys.executable).with_name("mainstem")),)
+_READY_S: Final = 30.0
+_STOP_S: Final = 30.0
+_ROOT: Final = Path(__file__).parent.parent
+# of the reader's environment only what finds programs: no setting of an installation may count here
+_KEPT: Final = ("PATH", "HOME", "LANG", "TMPDIR", "PYTHONPATH")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers."""
+
+    port: int
+    pid: int
+    ready_s: float
+    """Seconds from its start to its first good answer."""
+
+
+@contextmanager
+def server(cluster: Cluster, variant: Variant, **settings: str) -> Iterator[Server]:
+    """Yield a running server on the cluster's database; `settings` are environment variables for it."""
+    port = _free_port()
+    folder = cluster.data_dir / f"server-{variant}"
+    command: Sequence[str]
+    if variant in {"up", "serve"}:
+        more = ["--no-demo"] if variant == "up" else []
+        command = [*_MAINSTEM, variant, "--port", str(port), "--data-dir", str(folder), *more]
+    else:
+        command = [sys.executable, "-m", "bench.serve", variant, str(port), str(folder)]
+    with running(command, {"DATABASE_URL": cluster.dsn, **settings}, folder) as process:
+        yield Server(port, process.pid, await_answer(process, port))
+
+
+@contextmanager
+def up(folder: Path) -> Iterator[Server]:
+    """Yield `mainstem up` with a database of its own, as it comes: all settings and durability are the defaults."""
+    port = _free_port()
+    command = [*_MAINSTEM, "up", "--port", str(port), "--data-dir", str(folder), "--no-demo"]
+    with running(command, {}, folder) as process:
+        yield Server(port, process.pid, await_answer(process, port))
+
+
+@contextmanager
+def worker(cluster: Cluster) -> Iterator[int]:
+    """Yield the process id of a process that only loads (`mainstem work`)."""
+    folder = cluster.data_dir / "worker"
+    with running([*_MAINSTEM, "work", "--data-dir", str(folder)], {"DATABASE_URL": cluster.dsn}, folder) as process:
+        yield process.pid
+
+
+@contextmanager
+def running(
+    command: Sequence[str], settings: Mapping[str, str], folder: Path
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Yield a process that is stopped afterwards; it runs in `folder`, its output goes to `<folder>.log`."""
+    folder.mkdir(exist_ok=True)
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment = {**kept, "PYTHONPATH": str(_ROOT), **settings}
+    with folder.with_suffix(".log").open("ab") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+        if process.poll() is not None:
+            msg = f"{command} ended by itself: {folder.with_suffix('.log').read_text()[-2000:]}"
+            raise RuntimeError(msg)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def await_answer(process: "subprocess.Popen[bytes]", port: int) -> float:
+    """Return the seconds until `/health/ready` (or whatever a bare server has there) answers 200."""
+    started = perf_counter()
+    while perf_counter() - started < _READY_S and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+                if answer.status == 200:  # noqa: PLR2004 - OK
+                    return perf_counter() - started
+        except (urllib.error.URLError, OSError):
+            sleep(0.01)
+    msg = f"{process.args!r} did not answer within {_READY_S:.0f} s, exit code {process.poll()}"
+    raise RuntimeError(msg)
+
+
+def await_zero(cluster: Cluster, query: str, *, timeout_s: float) -> None:
+    """Return as soon as a query's one number is zero. Raises TimeoutError."""
+    deadline = monotonic() + timeout_s
+    while cluster.number(query):
+        if monotonic() > deadline:
+            msg = f"still not zero after {timeout_s:.0f} s: {query}"
+            raise TimeoutError(msg)
+        sleep(0.1)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port

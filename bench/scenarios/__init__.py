@@ -1,0 +1,1 @@
+"""One file per group of bars; each exports `run(bench) -> list[Figure]`."""

@@ -1,0 +1,101 @@
+"""Raw to business: a backlog is made by the real intake code, then a process that only loads takes it.
+
+The rate is read from the ledger, between the commits of the first and the last load, so that neither the start of the
+process nor this program's own polling counts.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from bench.bench import PENDING, Bench
+from bench.figure import Bar, Figure
+from bench.process import await_zero, worker
+from mainstem.events.log import PendingGroup, PostgresLog
+from mainstem.events.model import NewEvent
+from mainstem.events.receive import Sender
+from mainstem.platform.clock import utc_now
+from mainstem.site.receive import site_event
+
+_GROUP_EVENTS: Final = 1_000
+_RATE: Final = Bar(sense="≥", value=25_000, unit="events/s")
+_COST: Final = Bar(sense="≤", value=1.3)
+_WINDOW_EVENTS: Final = 50_000
+_LOADS: Final = """
+select extract(epoch from max(loaded_at)), sum(sum(loaded)) over (order by load_ts)
+from raw.batch where loaded > 0 group by load_ts order by load_ts
+"""
+
+
+def run(bench: Bench) -> list[Figure]:
+    """Load the same backlog as often as there are runs, each time into an empty vault."""
+    cluster = bench.cluster
+    cluster.clear()
+    events = bench.sizes.backlog_events
+    fill(bench, events)
+    for table in ("raw.batch", "raw.event"):
+        cluster.keep(table)
+    rates: list[float] = []
+    costs: list[float] = []
+    for number in range(bench.runs):
+        if number:
+            cluster.clear()
+            for table in ("raw.batch", "raw.event"):
+                cluster.put_back(table)
+            cluster.execute("vacuum analyze raw.batch, raw.event")
+        with worker(cluster):
+            await_zero(cluster, PENDING, timeout_s=events / 1_000 + 60)
+        loads = [(at, int(loaded)) for at, loaded in cluster.numbers(_LOADS)]
+        rates.append(rate(loads, 0, events))
+        costs.append(rate(loads, 0, _WINDOW_EVENTS * 2) / rate(loads, events - _WINDOW_EVENTS * 2, events))
+        bench.say(f"load: {rates[-1]:,.0f} events/s, cost per event at the end {costs[-1]:.2f} of that at the start")
+    return [
+        Figure(name=f"raw → business, backlog of {events:,}", runs=tuple(rates), unit="events/s", bar=_RATE),
+        Figure(
+            name=f"cost per event at {events:,} stored, to that at {_WINDOW_EVENTS * 2:,}",
+            runs=tuple(costs),
+            unit="times",
+            bar=_COST if events > _WINDOW_EVENTS * 2 else None,
+        ),
+    ]
+
+
+def rate(loads: list[tuple[float, int]], start: int, end: int) -> float:
+    """Return events/s between the loads that pass two counts of stored events.
+
+    `loads` are (Unix time of the commit, events stored by then), in order.
+    """
+    within = [load for load in loads if start <= load[1] <= end] or loads
+    (first_at, first), (last_at, last) = within[0], within[-1]
+    return (last - first) / (last_at - first_at) if last_at > first_at else float("nan")
+
+
+def fill(bench: Bench, events: int) -> None:
+    """Put a backlog into the landing by the code that takes events in."""
+    asyncio.run(_fill(bench, events))
+
+
+async def _fill(bench: Bench, events: int) -> None:
+    log = PostgresLog(bench.cluster.dsn)
+    tenant_id = int(bench.cluster.number("select tenant_id from platform.tenant where slug = 'default'"))
+    traffic = bench.traffic(3, events)
+    try:
+        for _ in range(events // _GROUP_EVENTS):
+            group = _received(list(traffic.events(_GROUP_EVENTS)), tenant_id)
+            await log.append([PendingGroup(tenant_id, "http", group)])
+    finally:
+        await log.close()
+
+
+def _received(texts: list[bytes], tenant_id: int) -> list[NewEvent]:
+    sender = Sender(
+        tenant_id=tenant_id,
+        received_at=utc_now(),
+        ip=None,
+        user_agent=None,
+        server=True,
+        future_tolerance=timedelta(minutes=5),
+        stored_ip=lambda ip: ip,
+        visitor_key=lambda *_: "h:0",
+    )
+    return [site_event(text, sender).event for text in texts]
