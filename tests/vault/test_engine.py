@@ -1,6 +1,7 @@
 """Specs compile to SQL that loads sets as Data Vault says, whatever the columns are called."""
 
 import asyncpg
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,7 +56,9 @@ A, B = b"a" * 32, b"b" * 32
 
 async def stage(connection: asyncpg.Connection, rows: list[tuple[object, ...]]) -> None:
     """Fill a new stage with (key, order key, id, name, day, source)."""
-    await connection.execute("drop table if exists stage, load_context; create temp table load_context (load_ts timestamptz)")
+    await connection.execute(
+        "drop table if exists stage, load_context; create temp table load_context (load_ts timestamptz)"
+    )
     await connection.execute("insert into load_context values (now())")
     await connection.execute(stage_table("stage", STAGE).replace("delete rows", "preserve rows"))
     for number, (key, order, name_id, name, day, source) in enumerate(rows):
@@ -69,7 +72,9 @@ async def test_a_hub_keeps_the_earliest_row_of_each_new_key(connection: asyncpg.
     await connection.execute(create_table(HUB))
     await stage(connection, [(A, None, "a", None, 2, "x"), (A, None, "a", None, 1, "y"), (A, None, "a", None, 1, "w")])
     await connection.fetch(load_statement(HUB, "stage"))
-    await stage(connection, [(A, None, "a", None, 0, "z"), (B, None, "b", None, 5, "z"), (None, None, "n", None, 5, "z")])
+    await stage(
+        connection, [(A, None, "a", None, 0, "z"), (B, None, "b", None, 5, "z"), (None, None, "n", None, 5, "z")]
+    )
     await connection.fetch(load_statement(HUB, "stage"))
     rows = await connection.fetch('select "CUSTOMER_ID", "SOURCE" from vault."Hub Customer" order by 1')
     assert [tuple(row) for row in rows] == [("a", "w"), ("b", "z")]
@@ -118,8 +123,6 @@ async def test_a_satellite_keeps_every_change(connection: asyncpg.Connection, na
     )
 )
 def test_a_satellite_equals_the_changes_of_each_key(dsn: str, loads):
-    import psycopg
-
     with psycopg.connect(dsn) as connection:
         connection.execute(create_table(SATELLITE))
         connection.execute("create temp table load_context (load_ts timestamptz)")

@@ -1,6 +1,7 @@
 """What a load does: exactly once, tenants apart, the ledger balanced, the order of arrival without effect."""
 
 import asyncio
+import dataclasses
 import json
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from vault.vaulting import FEEDS, START, append, balance, event, load_all, loade
 from mainstem.platform.ids import uuid7
 from mainstem.vault.engine import hash_key
 from mainstem.vault.ledger import LoadResult
+from mainstem.vault.loader import Loader
 
 TABLES = "hub_visitor hub_session hub_page lnk_session_visitor nhl_site_event nhl_event".split()
 
@@ -44,7 +46,9 @@ async def test_a_batch_becomes_hubs_a_link_satellites_and_facts(connection: asyn
     assert await balance(connection) == (2, 2, 0, 0)
 
 
-async def test_events_of_other_kinds_keep_their_data_without_what_jsonb_refuses(connection: asyncpg.Connection, dsn: str):
+async def test_events_of_other_kinds_keep_their_data_without_what_jsonb_refuses(
+    connection: asyncpg.Connection, dsn: str
+):
     await append(connection, [event({"note": "a\0b\ud800c😀\\u0000"}, kind="order.noted")])
     await load_all(dsn)
     row = await connection.fetchrow("select kind, data from vault.nhl_event")
@@ -71,7 +75,9 @@ async def test_equal_keys_of_two_tenants_never_meet(connection: asyncpg.Connecti
         await append(connection, [event(data, tenant_id=tenant_id, message_id="m")])
     await load_all(dsn)
     for table, key in (("hub_visitor", "visitor_hk"), ("hub_session", "session_hk"), ("nhl_site_event", "visitor_hk")):
-        rows = await connection.fetch(f"select distinct tenant_id, {key} from vault.{table} where load_ts > '1900-01-02'")
+        rows = await connection.fetch(
+            f"select distinct tenant_id, {key} from vault.{table} where load_ts > '1900-01-02'"
+        )
         assert len({row["tenant_id"] for row in rows}) == len({row[key] for row in rows}) == len(rows) == 2
     assert await balance(connection) == (2, 2, 0, 0)
 
@@ -80,7 +86,9 @@ async def test_a_satellite_keeps_a_b_a_across_and_within_loads(connection: async
     for titles in (["A", "B"], ["A"], ["A"], ["B", "B", "A", None]):
         await append(connection, [event({"visitor": "v", "page": "p", "title": title}) for title in titles])
         await load_all(dsn)
-    rows = await connection.fetch("select title from vault.sat_page where load_ts > '1900-01-02' order by load_ts, raw_id")
+    rows = await connection.fetch(
+        "select title from vault.sat_page where load_ts > '1900-01-02' order by load_ts, raw_id"
+    )
     assert [row["title"] for row in rows] == ["A", "B", "A", "B", "A"]
 
 
@@ -142,7 +150,9 @@ async def test_an_event_that_the_landing_lost_is_a_reject(connection: asyncpg.Co
 
 
 MESSAGES = [
-    event({"visitor": f"v{n % 3}", "session": f"s{n % 4}", "page": f"p{n % 2}"}, message_id=f"m{n % 7}", occurred_s=n % 7)
+    event(
+        {"visitor": f"v{n % 3}", "session": f"s{n % 4}", "page": f"p{n % 2}"}, message_id=f"m{n % 7}", occurred_s=n % 7
+    )
     for n in range(10)
 ] + [event({"n": n}, kind="order.noted", message_id=f"o{n}") for n in range(3)]
 # one content per message: a duplicate with other content is the sender's choice of what to lose
@@ -196,10 +206,6 @@ def test_order_and_batches_make_no_difference(dsn: str, order, cuts, budget):
 
 async def test_business_statements_see_each_new_event_once(connection: asyncpg.Connection, dsn: str):
     await connection.execute("create table business.probe (raw_id bigint primary key, load_ts timestamptz)")
-    import dataclasses
-
-    from mainstem.vault.loader import Loader
-
     probe = "insert into business.probe select raw_id, load_ts from stage_site cross join load_context"
     feeds = (dataclasses.replace(FEEDS[0], business=(probe,)), FEEDS[1])
     uid = uuid7()

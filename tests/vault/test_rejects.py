@@ -22,7 +22,9 @@ async def rejects(connection: asyncpg.Connection) -> list[tuple[object, ...]]:
         ("encoding", "unstorable_value", None),
     ],
 )
-async def test_a_bad_event_is_rejected_and_its_neighbours_load(connection: asyncpg.Connection, dsn: str, fail, code, field):
+async def test_a_bad_event_is_rejected_and_its_neighbours_load(
+    connection: asyncpg.Connection, dsn: str, fail, code, field
+):
     bad = {"visitor": "bad", "fail": fail}
     first = await append(connection, [event({"visitor": str(n)}) for n in range(5)])
     second = await append(connection, [event({"visitor": "5"}), event(bad), event({"visitor": "6"})], origin="import")
@@ -69,7 +71,9 @@ async def test_a_resend_of_a_rejected_message_loads(connection: asyncpg.Connecti
 
 
 @pytest.mark.parametrize(("fail", "rejected"), [("reject", 0), ("poison", 2)])
-async def test_a_good_copy_loads_beside_bad_ones_of_the_same_load(connection: asyncpg.Connection, dsn: str, fail, rejected):
+async def test_a_good_copy_loads_beside_bad_ones_of_the_same_load(
+    connection: asyncpg.Connection, dsn: str, fail, rejected
+):
     copies = [{"visitor": "v", "fail": bad} for bad in (fail, fail, None, None)]
     first = await append(connection, [event(copy, message_id="m") for copy in copies])
     await load_all(dsn)
@@ -95,7 +99,7 @@ async def test_a_replay_brings_rejects_back_with_their_identity(connection: asyn
         await append(connection, events)
     await load_all(dsn)
     # what was wrong is mended: here the sender's data, in real life the program
-    await connection.execute("update raw.event set data = '{\"visitor\": \"v\"}'")
+    await connection.execute('update raw.event set data = \'{"visitor": "v"}\'')
     await append(connection, [event({"visitor": "v"}, message_id="a")])
     await load_all(dsn)
     ids = [row["rejected_id"] for row in await connection.fetch("select rejected_id from staging.rejected order by 1")]
@@ -105,7 +109,9 @@ async def test_a_replay_brings_rejects_back_with_their_identity(connection: asyn
     await load_all(dsn)
     assert await connection.fetchval("select count(*) from vault.nhl_site_event") == 5
     assert await balance(connection) == (12, 5, 1, 6)
-    batches = await connection.fetch("select events, loaded, duplicates from raw.batch where origin = 'replay' order by tenant_id")
+    batches = await connection.fetch(
+        "select events, loaded, duplicates from raw.batch where origin = 'replay' order by tenant_id"
+    )
     assert [tuple(row) for row in batches] == [(3, 2, 1), (2, 2, 0)]
     assert [pair.rejected_id for pair in await replay_rejected(connection, ids)] == ids[5:]
     assert await replay_rejected(connection, ids) == []

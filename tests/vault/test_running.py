@@ -95,13 +95,19 @@ async def test_several_loaders_of_one_lane_load_each_event_once(connection: asyn
     assert len(times) == len(progress.results)
 
 
+async def somebody_waits(connection: asyncpg.Connection) -> None:
+    """Return when some backend waits for a table's lock."""
+    waiting = "select exists (select from pg_locks where not granted and locktype = 'relation')"
+    async with asyncio.timeout(20):
+        while not await connection.fetchval(waiting):  # noqa: ASYNC110 - the event is in another process
+            await asyncio.sleep(0.01)
+
+
 async def block_and_kill(connection: asyncpg.Connection, loads: int) -> None:
     """Hold the loader up in the middle of its vault phase, then end its backends as a crash would."""
     async with connection.transaction():
         await connection.execute("lock table vault.nhl_site_event in share row exclusive mode")
-        async with asyncio.timeout(20):
-            while await connection.fetchval("select count(*) from pg_locks where not granted and locktype = 'relation'") < 1:
-                await asyncio.sleep(0.01)
+        await somebody_waits(connection)
         killed = await connection.fetch(
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where application_name = 'mainstem loader' and datname = current_database()"
@@ -153,9 +159,7 @@ async def test_a_cancelled_loader_leaves_no_connection_and_no_lock(connection: a
         await append(other, [event({"visitor": "v"})])
         await other.close()
         task = asyncio.create_task(one.run(asyncio.Event()))
-        async with asyncio.timeout(20):
-            while await connection.fetchval("select count(*) from pg_locks where not granted and locktype = 'relation'") < 1:
-                await asyncio.sleep(0.01)
+        await somebody_waits(connection)
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()

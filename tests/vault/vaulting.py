@@ -19,7 +19,7 @@ START = datetime.now(UTC).replace(microsecond=0)
 _blocks = count(1)
 
 
-def event(  # noqa: PLR0913 - each may matter to a test
+def event(
     data: Mapping[str, object],
     *,
     tenant_id: int = 1,

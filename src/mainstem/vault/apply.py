@@ -3,9 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
-
-import asyncpg
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mainstem.vault import queries
 from mainstem.vault.engine.ddl import stage_table
@@ -14,7 +12,11 @@ from mainstem.vault.engine.spec import quote
 from mainstem.vault.feed import Feed
 from mainstem.vault.staging import Refused, Staged, is_data_error, refused_by_database
 
+if TYPE_CHECKING:
+    import asyncpg
+
 _LARGE_ROWS: Final = 500
+_COPY_ROWS: Final = 1_000
 
 
 class Applied(NamedTuple):
@@ -68,7 +70,7 @@ class Applier:
         await self._connection.execute("savepoint part")
         try:
             for feed in self._stages:
-                await self._connection.execute(f"delete from {quote(feed.table)}")
+                await self._connection.execute(f"delete from {quote(feed.table)}")  # noqa: S608 - a quoted name
             await self._put(rows)
             await self._run(rows)
         except Exception as error:
@@ -99,9 +101,11 @@ class Applier:
     async def _put(self, rows: Sequence[Staged]) -> None:
         """Copy the rows to the stages of their feeds."""
         for feed, records in _by_feed(rows):
-            await self._connection.copy_records_to_table(
-                feed.table, records=records, columns=[name for name, _ in feed.columns]
-            )
+            columns = [name for name, _ in feed.columns]
+            # in parts, because the driver encodes each without giving the event loop a turn
+            for start in range(0, len(records), _COPY_ROWS):
+                part = records[start : start + _COPY_ROWS]
+                await self._connection.copy_records_to_table(feed.table, records=part, columns=columns)
 
     async def _run(self, rows: Sequence[Staged]) -> None:
         """Run vault and business statements of the feeds that have rows; vault of all feeds first."""

@@ -103,7 +103,7 @@ class Loader:
             try:
                 await self._turn(slot)
                 failures = 0
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next try must come
                 slot.drop()
                 delay_s = _BACKOFF_S[min(failures, len(_BACKOFF_S) - 1)]
                 failures += 1
@@ -150,6 +150,6 @@ class Loader:
         for hook in self._hooks:
             try:
                 hook(result)
-            except Exception:
+            except Exception:  # noqa: BLE001 - the load is committed, whatever a hook says
                 _log.exception("loaded_hook_failed")
         return result

@@ -22,8 +22,8 @@ from mainstem.vault.feed import Feed
 from mainstem.vault.ledger import Batch, LoadResult, missing, notices, tally
 from mainstem.vault.staging import Refused, Route, Staged, reject_row, stage
 
-CLAIM_EVENTS: Final = 8_000
-"""Events of one load: more would gain little speed and cost memory."""
+CLAIM_EVENTS: Final = 16_000
+"""Events of one load. Twice as many are a few percent cheaper each, and cost twice the memory (some 60 MB a slot)."""
 
 _READ_EVENTS: Final = 1_000
 _CLAIM_CHARACTERS: Final = 32_000_000
@@ -36,6 +36,8 @@ _SETTINGS: Final = {
     "application_name": "mainstem loader",
     "timezone": "UTC",
     "jit": "off",
+    # see the query `claim`
+    "enable_seqscan": "off",
     "work_mem": "32MB",
     "temp_buffers": "32MB",
     "synchronous_commit": "on",
@@ -223,9 +225,7 @@ async def _record_rejects(
         for refusal in chain(work.refused, work.unstaged)
     ]
     rejects += [_lost(batch, raw_id) for batch, raw_id in lost]
-    await connection.copy_records_to_table(
-        "rejected", schema_name="staging", columns=Reject._fields, records=rejects
-    )
+    await connection.copy_records_to_table("rejected", schema_name="staging", columns=Reject._fields, records=rejects)
 
 
 def _lost(batch: Batch, raw_id: int) -> Reject:

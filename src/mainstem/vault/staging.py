@@ -48,8 +48,7 @@ def stage(events: Iterable[RawEvent], route: Route) -> tuple[list[Staged], list[
             staged.append(Staged(event, feed, feed.stage(event)))
         except RejectedError as error:
             refused.append(Refused(event, error.code, error.reason, error.field))
-        except Exception as error:
-            # one event that a stage function didn't foresee must not stop the others
+        except Exception as error:  # noqa: BLE001 - what a stage function didn't foresee must not stop the others
             _log.exception("staging_failed", raw_id=event.raw_id, kind=event.kind, feed=feed.name)
             refused.append(Refused(event, "staging_error", f"Staging failed: {type(error).__name__}"))
     return staged, refused

@@ -87,7 +87,7 @@ def _changes(spec: Satellite, stage: str, profile: HashProfile) -> str:
         f"left join lateral (\n  select t.{name} as load_current from {quote_table(spec.table)} t\n"
         f"  where n.load_before is null and {same}\n"
         f"  order by {_list(f't.{quote(column.name)} desc' for column in spec.version)} limit 1\n) c on true\n"
-        f"where n.{name} is distinct from coalesce(n.load_before, c.load_current)\norder by n.load_position"
+        f"where n.{name} is distinct from coalesce(n.load_before, c.load_current)\norder by n.load_position"  # noqa: S608 - quoted names
     )
 
 
@@ -102,7 +102,7 @@ def _ordered(spec: Satellite, stage: str) -> str:
     return (
         f"      select {values}, row_number() over load_order as load_position,\n"
         f"             ({_list(compared)}) is not distinct from ({before}) as load_repeat\n"
-        f"      from {_stage(stage)}\n      {_where(spec)}\n      window load_order as (order by {order})"
+        f"      from {_stage(stage)}\n      {_where(spec)}\n      window load_order as (order by {order})"  # noqa: S608 - quoted names
     )
 
 
@@ -144,19 +144,20 @@ def _values(columns: Sequence[Column]) -> str:
 def _ghost_value(column: Column) -> str:
     match column:
         case Column(name="tenant_id"):
-            return "tenant_id"
-        case Column(type="bytea"):
-            return _ZERO
-        case Column(type="timestamptz"):
-            return GHOST_TIME
-        case Column(type="int8", required=True):
-            return "0"
+            value = "tenant_id"
         case Column(name="rsrc"):
-            return "'mainstem'"
+            value = "'mainstem'"
+        case Column(type="bytea"):
+            value = _ZERO
+        case Column(type="timestamptz"):
+            value = GHOST_TIME
+        case Column(type="int8", required=True):
+            value = "0"
         case Column(type="text", required=True):
-            return "'(unknown)'"
+            value = "'(unknown)'"
         case _:
-            return f"null::{column.type}"
+            value = f"null::{column.type}"
+    return value
 
 
 def _names(columns: Sequence[Column]) -> str:
