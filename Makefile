@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 ARGS ?=
 
-.PHONY: help setup up test check fmt bench docs openapi clean
+.PHONY: help setup up test check format lint types imports generated fmt bench docs openapi clean
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
@@ -31,11 +31,21 @@ up: $(STAMP) ## Run everything: http://127.0.0.1:8000
 test: $(STAMP) ## Run the whole suite
 	@exec $(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP) ## Format, lint, types, import contracts, generated files
+check: format lint types imports generated ## Format, lint, types, import contracts, generated files
+
+format: $(STAMP)
 	$(BIN)/python -m ruff format --check .
+
+lint: $(STAMP)
 	$(BIN)/python -m ruff check .
+
+types: $(STAMP)
 	$(BIN)/python -m mypy
+
+imports: $(STAMP)
 	$(BIN)/lint-imports
+
+generated: $(STAMP)
 	$(BIN)/python -m mainstem.cli.generated --check
 
 fmt: $(STAMP) ## Format, and fix what can be fixed

@@ -84,7 +84,10 @@ def _keep_capability(capability: int | None) -> bool:
         return _set_capabilities(0, 0)
     mask = 1 << capability
     # access() ignores the capabilities of a process that is not root, unless this bit is set
-    if not _set_capabilities(mask | 1 << _CAP_SETPCAP, mask) or _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP) != 0:
+    if (
+        not _set_capabilities(mask | 1 << _CAP_SETPCAP, mask)
+        or _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP) != 0
+    ):
         return False
     return _set_capabilities(mask, mask) and _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability) == 0
 
