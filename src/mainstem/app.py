@@ -187,7 +187,7 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _config(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
+def _config(app: "Application | str", settings: Settings, *, workers: int = 1) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="uvloop",
@@ -201,7 +201,8 @@ def _config(app: Any, settings: Settings, **more: Any) -> uvicorn.Config:
         backlog=2048,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=10,
-        **more,
+        factory=isinstance(app, str),
+        workers=workers,
     )
 
 
@@ -228,7 +229,9 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-def run(settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, on_ready: Callable[[str], None]) -> int:
+def run(  # noqa: PLR0913 - what the command line gives
+    settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, on_ready: Callable[[str], None]
+) -> int:
     """Serve and work in this one process until a signal; return the exit code.
 
     `on_ready` gets the address once requests are answered. Raises OSError when the port can't be bound.
@@ -243,7 +246,9 @@ def run(settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, o
     return 0 if server.started else 1
 
 
-def serve(settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, workers: int) -> int:
+def serve(  # noqa: PLR0913 - what the command line gives
+    settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, workers: int
+) -> int:
     """Serve HTTP without working, in one or several processes that share a socket; return the exit code."""
     log.configure(settings)
     listener = bind(host, port)
@@ -256,7 +261,7 @@ def serve(settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int,
         return 0 if server.started else 1
     metrics.share_between_processes(data_dir / "metrics")
     os.environ[_DSN], os.environ[_DATA_DIR] = dsn, str(data_dir)
-    config = _config("mainstem.app:from_environment", settings, factory=True, workers=workers)
+    config = _config("mainstem.app:from_environment", settings, workers=workers)
     Multiprocess(config, sockets=[listener]).run()
     return 0
 

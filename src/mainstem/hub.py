@@ -37,6 +37,7 @@ from mainstem.vault.waiter import LoadWaiter
 FEEDS: Final = (SITE_FEED, EVENT_FEED)
 """Every feed of the product: only the composition root knows them all."""
 
+
 async def _vault_partitions(connection: Connection) -> int:
     today = utc_now().date()
     return await vault_queries.ensure_partitions(connection, today, today + timedelta(days=62))
@@ -90,7 +91,9 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
-            tasks.append(asyncio.create_task(retention.run(worker_pool, settings, stop, steps=UPKEEP), name="retention"))
+            tasks.append(
+                asyncio.create_task(retention.run(worker_pool, settings, stop, steps=UPKEEP), name="retention")
+            )
             stack.push_async_callback(_finish, tasks, stop)
         intake = _intake(settings, dsn)
         notifier = Notifier(dsn)

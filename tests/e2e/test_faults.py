@@ -12,7 +12,6 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
-
 from e2e_server import Server, cli
 
 SENDERS = 8

@@ -7,12 +7,12 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
-from schemathesis.checks import not_a_server_error
 
 from mainstem.app import create_api
 from mainstem.front.openapi import PATHS
@@ -36,7 +36,11 @@ def test_every_operation_is_named_and_tells_its_errors():
             assert operation.get("summary"), (method, path)
 
 
-schema = schemathesis.openapi.from_dict(json.loads(DOCUMENT.read_text()) if DOCUMENT.exists() else {"openapi": "3.1.0", "info": {"title": "", "version": ""}, "paths": {}})
+schema = schemathesis.openapi.from_dict(
+    json.loads(DOCUMENT.read_text())
+    if DOCUMENT.exists()
+    else {"openapi": "3.1.0", "info": {"title": "", "version": ""}, "paths": {}}
+)
 
 
 @pytest.mark.timeout(240)

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-
 from e2e_server import Server
 
 CUSTOMER = {"X-Customer-ID": "one_spa"}

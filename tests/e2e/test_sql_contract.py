@@ -47,7 +47,10 @@ def test_an_event_tracked_in_sql_goes_through_the_pipeline(sql, server, key):
 
 def test_the_debugging_queries_of_the_document_work(sql, key):
     sql.execute("set mainstem.tenant = 'one_spa'")
-    assert len(sql.execute("SELECT * FROM staging.pipeline_dashboard ORDER BY raw_load_date DESC LIMIT 10").fetchall()) <= 10
+    assert (
+        len(sql.execute("SELECT * FROM staging.pipeline_dashboard ORDER BY raw_load_date DESC LIMIT 10").fetchall())
+        <= 10
+    )
     raw, staged, completed = sql.execute(
         """SELECT COUNT(*) as raw_events,
                   COUNT(CASE WHEN staging_status = 'PROCESSED' THEN 1 END) as staged,
@@ -58,7 +61,9 @@ def test_the_debugging_queries_of_the_document_work(sql, key):
 
 
 def test_status_and_trigger_have_the_contracts_shape(sql):
-    rows = sql.execute("select status_type, metric_name, metric_value, last_updated from staging.get_pipeline_status()").fetchall()
+    rows = sql.execute(
+        "select status_type, metric_name, metric_value, last_updated from staging.get_pipeline_status()"
+    ).fetchall()
     assert [(kind, name) for kind, name, *_ in rows] == [
         ("RAW_LAYER", "pending_events"),
         ("STAGING_LAYER", "unprocessed_to_business"),

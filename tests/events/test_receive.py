@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mainstem.events.model import EventFlag
 from mainstem.events.receive import RefusedError, Sender, custom_event, parse_time, text_id, when
 
+
 def at(sender: Sender, occurred_at=None, sent_at=None):
     """Call when() as an event's texts do."""
     return when(sender, occurred_at and occurred_at.isoformat(), sent_at and sent_at.isoformat())

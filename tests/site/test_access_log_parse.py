@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +23,12 @@ def hit(line: str) -> Hit:
     found = parse_line(line)
     assert isinstance(found, Hit), found
     return found
+
+
+def every_line(reader: LineReader) -> Iterator[Line]:
+    """Yield the lines one by one, so that those before a failure are kept."""
+    while chunk := reader.read(10_000):
+        yield from chunk
 
 
 class TestFormats:
@@ -220,8 +227,7 @@ class TestReader:
         data = gzip.compress(b"".join(b"line %d\n" % number for number in range(1_000)))
         lines: list[Line] = []
         with LineReader(io.BytesIO(data[:cut])) as reader, pytest.raises(BadRequestError, match="ends early"):
-            while chunk := reader.read(10_000):
-                lines += chunk
+            lines.extend(every_line(reader))
         # every line before the damage came first
         assert [line.text for line in lines] == [f"line {number}" for number in range(len(lines))]
         assert cut > 0 or len(lines) == 1_000
@@ -230,8 +236,7 @@ class TestReader:
         data = bytearray(gzip.compress(b"".join(b"line %d\n" % number for number in range(1_000))))
         data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
         with LineReader(io.BytesIO(bytes(data))) as reader, pytest.raises(BadRequestError, match="damaged"):
-            while reader.read(10_000):
-                pass
+            list(every_line(reader))
 
     def test_zeros_behind_a_gzip_are_padding(self) -> None:
         assert [line.text for line in read(gzip.compress(b"a\n") + bytes(9) + gzip.compress(b"b\n") + bytes(3))] == [

@@ -101,9 +101,7 @@ def parse_time(value: object, field: str) -> datetime | None:
     return moment
 
 
-def when(
-    sender: Sender, timestamp: object, sent_at: object, *, field: str = "timestamp"
-) -> tuple[datetime, int]:
+def when(sender: Sender, timestamp: object, sent_at: object, *, field: str = "timestamp") -> tuple[datetime, int]:
     """Return (occurred_at, flags): corrected by the sender's clock skew, and never further ahead than allowed.
 
     The skew is received_at - sent_at, applied when it is more than SKEW_TOLERANCE: the sender's clock is wrong by

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from mainstem.events.intake import Receipt
+from mainstem.events.group import Receipt
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.receive import Accepted, RefusedError, Sender, custom_event, refusal
 from mainstem.front.admit import caller_in_body, caller_of, spend
@@ -189,7 +189,7 @@ class Ingest:
 def _check_item(text: bytes) -> None:
     try:
         check_depth(text)
-    except Exception as error:
+    except BadRequestError as error:
         raise RefusedError("too_deep", str(error)) from None
 
 

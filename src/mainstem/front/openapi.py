@@ -143,7 +143,7 @@ _PROBLEMS: Final = {
 }
 
 
-def _operation(
+def _operation(  # noqa: PLR0913 - the parts of an operation
     name: str,
     summary: str,
     tag: str,

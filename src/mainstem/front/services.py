@@ -1,7 +1,6 @@
 """What the hot path needs of the rest, wired once by the composition root."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network
 
 from mainstem.events.intake import Intake

@@ -1,5 +1,6 @@
 """Runs one SQL file of `migrations/sql` as it stands, online or into the `--sql` output."""
 
+from contextlib import closing
 from importlib.resources import files
 
 from alembic import context, op
@@ -12,5 +13,5 @@ def run(name: str) -> None:
         context.get_context().impl.static_output(sql)
     else:
         # straight to the driver without parameters: a percent sign in the file is then no placeholder
-        with op.get_bind().connection.cursor() as cursor:
+        with closing(op.get_bind().connection.cursor()) as cursor:
             cursor.execute(sql)

@@ -23,7 +23,11 @@ def install(api: FastAPI) -> None:
             swagger_js_url=f"{_ASSETS}/swagger-ui-bundle.js",
             swagger_css_url=f"{_ASSETS}/swagger-ui.css",
             swagger_favicon_url="data:,",
-            swagger_ui_parameters={"docExpansion": "list", "defaultModelsExpandDepth": 0, "displayRequestDuration": True},
+            swagger_ui_parameters={
+                "docExpansion": "list",
+                "defaultModelsExpandDepth": 0,
+                "displayRequestDuration": True,
+            },
         )
 
     api.mount(_ASSETS, StaticFiles(directory=Path(str(files("fastapi_offline"))) / "static"), name="docs-assets")

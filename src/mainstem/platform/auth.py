@@ -10,7 +10,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import asyncpg
@@ -29,9 +29,11 @@ from mainstem.platform.db import Pool, load_queries, transaction
 from mainstem.platform.errors import ForbiddenError, RateLimitedError, UnauthorizedError
 from mainstem.platform.http import note_tenant
 from mainstem.platform.keys import LONGEST_KEY, effective_scopes, key_hash
-from mainstem.platform.limits import RateLimiter
 from mainstem.platform.secrets import derive, secret_key
 from mainstem.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from mainstem.platform.limits import RateLimiter
 
 MISSING: Final = "Missing or invalid Authorization header"
 INVALID: Final = "Invalid API token"

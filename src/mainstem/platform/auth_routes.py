@@ -1,7 +1,7 @@
 """Routes of sign-in and API keys: `/api/v1/auth/token`, `/api/v1/keys`, `/api/v1/me`."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
@@ -25,9 +25,11 @@ from mainstem.platform.errors import (
     UnauthorizedError,
     UnsupportedMediaTypeError,
 )
-from mainstem.platform.limits import RateLimiter
 from mainstem.platform.problems import from_validation
 from mainstem.platform.users import SignedIn
+
+if TYPE_CHECKING:
+    from mainstem.platform.limits import RateLimiter
 
 SIGN_INS_PER_ADDRESS: Final = 60
 SIGN_IN_WINDOW_S: Final = 60

@@ -33,7 +33,7 @@ def load_queries(package: str, file: str = "queries.sql") -> dict[str, str]:
     return {name: body.strip().rstrip(";") for name, body in zip(parts[1::2], parts[2::2], strict=True)}
 
 
-async def create_pool(
+async def create_pool(  # noqa: PLR0913 - one parameter per property of a pool
     dsn: str,
     *,
     role: Literal["api", "worker"],

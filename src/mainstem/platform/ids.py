@@ -10,7 +10,7 @@ from hashlib import sha256
 from uuid import UUID
 
 # the driver's own UUID is a uuid.UUID that is made eight times faster, and one is made for every event
-from asyncpg.pgproto.pgproto import UUID as DriverUUID
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - a class, named like the one it extends
 
 
 def uuid7() -> UUID:

@@ -37,7 +37,7 @@ _DOWNLOADS: Final = (
     "pcap patch diff log sql db py pl rb sh c h cpp java"
 )
 ASSET_EXTENSIONS: Final = frozenset(
-    " ".join((_READ_BY_PROGRAMS, _PICTURES_AND_FONTS, _SOUND_AND_FILM, _DOCUMENTS, _DOWNLOADS)).split()
+    f"{_READ_BY_PROGRAMS} {_PICTURES_AND_FONTS} {_SOUND_AND_FILM} {_DOCUMENTS} {_DOWNLOADS}".split()
 )
 _SEEN: Final = frozenset((*range(200, 300), HTTPStatus.NOT_MODIFIED))
 _ENCODER: Final = msgspec.json.Encoder()

@@ -7,7 +7,6 @@ again, or grown, gives every old line the same identity.
 
 import io
 import zlib
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 from mainstem.platform.errors import BadRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import WriteableBuffer
 
 MAX_LINE_BYTES: Final = 32_768

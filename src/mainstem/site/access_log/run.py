@@ -62,7 +62,7 @@ class ImportReport:
     """`line N: reason`, of this run and of earlier ones; the first SHOWN_REJECTS."""
 
 
-async def import_access_log(
+async def import_access_log(  # noqa: PLR0913 - the parts of an import
     source: BinaryIO | Path,
     *,
     intake: Intake,
