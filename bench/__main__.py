@@ -37,7 +37,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--full", action="store_true", help="a backlog of 10 million events: takes an hour and 40 GB")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all runs of all figures as JSON")
     parser.add_argument("--results", type=Path, metavar="FILE", help="write the page there (all scenarios: RESULTS.md)")
-    parser.add_argument("--dir", type=Path, metavar="DIR", help="parent of the databases' folder; on the disk to measure")
+    parser.add_argument(
+        "--dir", type=Path, metavar="DIR", help="parent of the databases' folder; on the disk to measure"
+    )
     parser.add_argument("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="the date on the page")
     return parser.parse_args()
 

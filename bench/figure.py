@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import ge, le
 from typing import Literal
 
 from bench.stats import median
@@ -18,7 +17,7 @@ class Bar:
 
     def met_by(self, value: float) -> bool:
         """Tell whether a measured value keeps the promise."""
-        return (ge if self.sense == "≥" else le)(value, self.value)
+        return value >= self.value if self.sense == "≥" else value <= self.value
 
     def __str__(self) -> str:
         """Return it as a person writes it."""

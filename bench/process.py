@@ -70,9 +70,7 @@ def worker(cluster: Cluster) -> Iterator[int]:
 
 
 @contextmanager
-def running(
-    command: Sequence[str], settings: Mapping[str, str], folder: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
+def running(command: Sequence[str], settings: Mapping[str, str], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Yield a process that is stopped afterwards; it runs in `folder`, its output goes to `<folder>.log`."""
     folder.mkdir(exist_ok=True)
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -99,7 +97,7 @@ def await_answer(process: "subprocess.Popen[bytes]", port: int) -> float:
     while perf_counter() - started < _READY_S and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
-                if answer.status == 200:  # noqa: PLR2004 - OK
+                if answer.status == 200:
                     return perf_counter() - started
         except (urllib.error.URLError, OSError):
             sleep(0.01)

@@ -87,4 +87,4 @@ def _measured(figure: Figure) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits tell enough
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

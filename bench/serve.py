@@ -69,7 +69,9 @@ class Bare:
 def _main(variant: str, port: str, data_dir: str) -> int:
     settings = load_settings()
     dsn = "" if settings.database_url is None else settings.database_url.get_secret_value()
-    replaced = patch.object(hub, "PostgresLog", MemoryLog) if variant == "memory" else patch.object(app, "Application", Bare)
+    replaced = (
+        patch.object(hub, "PostgresLog", MemoryLog) if variant == "memory" else patch.object(app, "Application", Bare)
+    )
     with replaced:
         return app.serve(settings, dsn, data_dir=Path(data_dir), host="127.0.0.1", port=int(port), workers=1)
 

@@ -19,15 +19,23 @@ _PAGES: Final = 5_000
 _MOST_RETURNING: Final = 50_000
 _BROWSERS: Final = (
     "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Safari/537.36",
-    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.{m} "
-    "Safari/605.1.15",
+    (
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.{m} "
+        "Safari/605.1.15"
+    ),
     "Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0",
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_{m} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.{m} "
-    "Mobile/15E148 Safari/604.1",
-    "Mozilla/5.0 (Linux; Android 14; Pixel {m}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Mobile "
-    "Safari/537.36",
-    "Mozilla/5.0 (iPad; CPU OS 17_{m} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/{v}.0 "
-    "Mobile/15E148 Safari/604.1",
+    (
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_{m} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.{m} "
+        "Mobile/15E148 Safari/604.1"
+    ),
+    (
+        "Mozilla/5.0 (Linux; Android 14; Pixel {m}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{v}.0.0.0 Mobile "
+        "Safari/537.36"
+    ),
+    (
+        "Mozilla/5.0 (iPad; CPU OS 17_{m} like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) CriOS/{v}.0 "
+        "Mobile/15E148 Safari/604.1"
+    ),
 )
 _REFERRERS: Final = (
     None,
@@ -59,7 +67,7 @@ class Traffic:
 
     def __init__(self, seed: int, *, start: datetime, step: timedelta) -> None:
         """Begin at `start`; each event happens `step` after the one before."""
-        self._random = Random(seed)  # noqa: S311 - figures, not secrets
+        self._random = Random(seed)
         self._seed = seed
         self._now = start
         self._step = step
@@ -81,7 +89,8 @@ class Traffic:
         choose = self._random
         place = choose.randrange(_ON_SITE)
         visitor = self._on_site[place]
-        if choose.random() < 0.2:  # noqa: PLR2004 - five pages a visit
+        # five pages a visit
+        if choose.random() < 1 / 5:
             visitor = self._on_site[place] = self._arrive()
         # the square makes some pages popular
         page = int(choose.random() ** 2 * _PAGES)
