@@ -240,10 +240,10 @@ def run(  # noqa: PLR0913 - what the command line gives
     listener = bind(host, port)
     app = Application(settings, dsn, data_dir=data_dir, works=True)
     server = _Server(_config(app, settings), lambda: on_ready(url_of(listener)))
-    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve(sockets=[listener]))
-    listener.close()
-    return 0 if server.started else 1
+    try:
+        return _run(server, listener)
+    finally:
+        listener.close()
 
 
 def serve(  # noqa: PLR0913 - what the command line gives
@@ -255,15 +255,22 @@ def serve(  # noqa: PLR0913 - what the command line gives
     logger.info("serving", address=url_of(listener), workers=workers)
     if workers == 1:
         app = Application(settings, dsn, data_dir=data_dir, works=False)
-        server = _Server(_config(app, settings), lambda: None)
-        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-            runner.run(server.serve(sockets=[listener]))
-        return 0 if server.started else 1
+        return _run(_Server(_config(app, settings), lambda: None), listener)
     metrics.share_between_processes(data_dir / "metrics")
     os.environ[_DSN], os.environ[_DATA_DIR] = dsn, str(data_dir)
     config = _config("mainstem.app:from_environment", settings, workers=workers)
     Multiprocess(config, sockets=[listener]).run()
     return 0
+
+
+def _run(server: _Server, listener: socket.socket) -> int:
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        try:
+            runner.run(server.serve(sockets=[listener]))
+        except SystemExit:
+            # uvicorn's word for a failed startup; the reason is in the log
+            return 1
+    return 0 if server.started else 1
 
 
 def from_environment() -> Application:

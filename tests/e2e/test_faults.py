@@ -4,7 +4,7 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -111,12 +111,28 @@ def _spool_is_empty(health: dict) -> bool:
     return health.get("checks", {}).get("intake", {}).get("spooled_events", 0) == 0
 
 
+@pytest.fixture
+def start() -> Iterator[Callable[..., Server]]:
+    """Return a function that starts a server which does not outlive the test."""
+    started: list[Server] = []
+
+    def make(*args, wait: bool = True, **kwargs) -> Server:
+        server = Server(*args, **kwargs)
+        started.append(server)
+        return server.start(wait=wait)
+
+    yield make
+    for server in started:
+        if server.process is not None and server.process.poll() is None:
+            server.kill()
+
+
 @pytest.mark.timeout(300)
-def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Path):
+def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Path, start):
     seed = random.randrange(2**32)
     chance = random.Random(seed)
     pause = threading.Event()
-    server = Server(tmp_path / "data").start()
+    server = start(tmp_path / "data")
     key = server.key(scopes="ingest,read,admin")
     load = Load(server.url, key)
     for _ in range(KILLS):
@@ -132,12 +148,12 @@ def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Pat
 
 
 @pytest.mark.timeout(180)
-def test_postgresql_restarted_under_load_gives_no_500_and_loses_nothing(tmp_path: Path, durable_cluster):
+def test_postgresql_restarted_under_load_gives_no_500_and_loses_nothing(tmp_path: Path, durable_cluster, start):
     pause = threading.Event()
     env = {"DATABASE_URL": durable_cluster.dsn}
     cli("migrate", "up", env={**Server(tmp_path).env, **env})
-    worker = Server(tmp_path / "work", command=("work",), **env).start(wait=False)
-    server = Server(tmp_path / "serve", command=("serve",), **env).start()
+    worker = start(tmp_path / "work", command=("work",), wait=False, **env)
+    server = start(tmp_path / "serve", command=("serve",), **env)
     key = server.key(scopes="ingest,read,admin")
     load = Load(server.url, key)
     with load.sending():

@@ -66,7 +66,7 @@ async def test_refuses_a_compression_bomb():
         await read_body(receiver(bomb), limit=1_000_000, encoding=b"gzip")
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"cut short, and so damaged")[:-9]])
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"cut short, and so damaged", mtime=0)[:-9]])
 async def test_refuses_damaged_compression(body):
     with pytest.raises(BadRequestError):
         await read_body(receiver(body), limit=1_000, encoding=b"gzip")

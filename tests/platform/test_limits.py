@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mainstem.platform import limits
 from mainstem.platform.db import Pool, create_pool
 from mainstem.platform.limits import RateLimiter, Window, allowance_of, room_in
 
@@ -71,7 +72,11 @@ def test_headers() -> None:
     assert told.headers() == {"RateLimit-Limit": "100", "RateLimit-Remaining": "60", "RateLimit-Reset": "45"}
 
 
-async def test_the_limit_is_exact_over_many_connections(dsn: str, api_pool: Pool, worker_pool: Pool) -> None:
+async def test_the_limit_is_exact_over_many_connections(
+    api_pool: Pool, worker_pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # on a busy machine the last of 150 may wait longer for a connection than counts as "the database is away"
+    monkeypatch.setattr(limits, "_TIMEOUT_S", 30.0)
     limiters = [RateLimiter(api_pool), RateLimiter(worker_pool)]
     told = await asyncio.gather(*(limiters[n % 2].take("key:1", 1, limit=100, window_s=HOUR) for n in range(150)))
     assert sum(one.allowed for one in told) == 100

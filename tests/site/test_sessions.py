@@ -29,7 +29,7 @@ async def differences(connection: asyncpg.Connection, tenant_id: int) -> list[as
         f"""with kept as (select {COLUMNS} from business.session where tenant_id = $1),
                  computed as (select {COLUMNS} from business.sessions_from_scratch($1))
             (select 'only kept', k.* from (table kept except all table computed) k)
-            union all (select 'only computed', c.* from (table computed except all table kept) c)""",  # noqa: S608
+            union all (select 'only computed', c.* from (table computed except all table kept) c)""",
         tenant_id,
     )
 

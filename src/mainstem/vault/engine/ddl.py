@@ -1,25 +1,27 @@
-"""Spec to DDL: the tables of structures, and the temp tables of stages."""
+"""Spec to DDL: the tables of structures and snapshots, and the temp tables of stages."""
 
 from collections.abc import Sequence
 
-from mainstem.vault.engine.spec import Column, NonHistorisedLink, Structure, quote, quote_table
+from mainstem.vault.engine.column import Column, literal, quote, quote_table
+from mainstem.vault.engine.snapshot import Snapshot
+from mainstem.vault.engine.spec import EffectivitySatellite, NonHistorisedLink, Structure
 
 
-def create_table(spec: Structure) -> str:
+def create_table(spec: Structure | Snapshot) -> str:
     """Return the statements that create a structure's table with its key, indexes, default partition and comment."""
     table = quote_table(spec.table)
     lines = [_column(column) for column in spec.columns]
-    lines.append(f"  primary key ({_names(spec.primary_key)})")
+    if not getattr(spec, "repeats", False):
+        lines.append(f"  primary key ({_names(spec.primary_key)})")
     statements = [f"create table {table} (\n" + ",\n".join(lines) + "\n)"]
     if isinstance(spec, NonHistorisedLink) and spec.partition_by is not None:
         statements[0] += f" partition by range ({quote(spec.partition_by)})"
         statements.append(f"create table {quote_table(spec.table + '_default')} partition of {table} default")
     statements += [
         f"create index {quote(f'{spec.name}_{number}_idx')} on {table} ({_names(index)})"
-        for number, index in enumerate(spec.indexes, start=1)
+        for number, index in enumerate(_indexes(spec), start=1)
     ]
-    comment = spec.comment.replace("'", "''")
-    statements.append(f"comment on table {table} is '{comment}'")
+    statements.append(f"comment on table {table} is {literal(spec.comment)}")
     return ";\n".join(statements) + ";\n"
 
 
@@ -27,6 +29,16 @@ def stage_table(name: str, columns: Sequence[tuple[str, str]]) -> str:
     """Return the statement that makes a stage: a temp table that empties itself at the end of each transaction."""
     lines = ", ".join(f"{quote(column.name)} {column.type}" for column in (Column(*pair) for pair in columns))
     return f"create temp table {quote(name)} ({lines}) on commit delete rows"
+
+
+def _indexes(spec: Structure | Snapshot) -> list[tuple[str, ...]]:
+    """Return the columns of all indexes: those asked for, and those without which loads would read the whole table."""
+    indexes = list(spec.indexes)
+    if getattr(spec, "repeats", False):
+        indexes.append(spec.primary_key)
+    if isinstance(spec, EffectivitySatellite) and spec.auto_end_dating:
+        indexes.append(tuple(column.name for column in spec.driving_key))
+    return indexes
 
 
 def _column(column: Column) -> str:
