@@ -79,9 +79,9 @@ def running(command: Sequence[str], settings: Mapping[str, str], folder: Path) -
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
         yield process
-        if process.poll() is not None:
-            msg = f"{command} ended by itself: {folder.with_suffix('.log').read_text()[-2000:]}"
-            raise RuntimeError(msg)
+    except RuntimeError as error:
+        error.add_note(folder.with_suffix(".log").read_text(errors="replace")[-2_000:])
+        raise
     finally:
         process.send_signal(signal.SIGTERM)
         try:
