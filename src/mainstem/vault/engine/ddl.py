@@ -11,7 +11,7 @@ def create_table(spec: Structure | Snapshot) -> str:
     """Return the statements that create a structure's table with its key, indexes, default partition and comment."""
     table = quote_table(spec.table)
     lines = [_column(column) for column in spec.columns]
-    if not getattr(spec, "repeats", False):
+    if spec.has_key:
         lines.append(f"  primary key ({_names(spec.primary_key)})")
     statements = [f"create table {table} (\n" + ",\n".join(lines) + "\n)"]
     if isinstance(spec, NonHistorisedLink) and spec.partition_by is not None:
@@ -34,7 +34,7 @@ def stage_table(name: str, columns: Sequence[tuple[str, str]]) -> str:
 def _indexes(spec: Structure | Snapshot) -> list[tuple[str, ...]]:
     """Return the columns of all indexes: those asked for, and those without which loads would read the whole table."""
     indexes = list(spec.indexes)
-    if getattr(spec, "repeats", False):
+    if not spec.has_key:
         indexes.append(spec.primary_key)
     if isinstance(spec, EffectivitySatellite) and spec.auto_end_dating:
         indexes.append(tuple(column.name for column in spec.driving_key))

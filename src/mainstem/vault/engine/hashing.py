@@ -4,12 +4,14 @@ A profile decides the bytes, so a change of `INJECTIVE` is a change of the store
 every part with its length in bytes before it (`3:abc`) and NULL as `-1:`, so no two different lists of parts
 share their bytes, whatever separators, cases or blanks their texts hold. Nothing is trimmed or upper-cased:
 normalising a business key is the stage's business. (Data Vault 2.0 asks for one fixed rule; the usual
-delimiter rule lets `a||b`, `c` and `a`, `b||c` meet.)
+delimiter rule, which `compat` has, lets `a||b`, `c` and `a`, `b||c` meet.)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Protocol
+
+from mainstem.vault.engine.column import literal
 
 ZERO_KEY = bytes(32)
 """The key of "none or unknown": an optional leg that is not there."""
@@ -20,8 +22,12 @@ BROKEN_KEY = b"\xff" * 32
 class HashProfile(Protocol):
     """One fixed rule that turns texts into a key, computed by Python or by PostgreSQL with equal results."""
 
-    def key(self, parts: Sequence[str | None]) -> bytes:
-        """Return the hash of the parts in the order given."""
+    @property
+    def size(self) -> int:
+        """Return the length of a hash in bytes."""
+
+    def key(self, parts: Sequence[str | None]) -> bytes | None:
+        """Return the hash of the parts in the order given; None where the profile says that they are no key."""
 
     def key_sql(self, expressions: Sequence[str]) -> str:
         """Return the SQL expression (bytea) of `key` over expressions of type text."""
@@ -35,6 +41,11 @@ class HashProfile(Protocol):
 
 class InjectiveSha256:
     """SHA-256 over length-prefixed UTF-8 parts; the hashdiff leaves out NULL columns, so new columns change nothing."""
+
+    @property
+    def size(self) -> int:
+        """Return the length of a hash in bytes."""
+        return 32
 
     def key(self, parts: Sequence[str | None]) -> bytes:
         """Return 32 bytes; `surrogatepass` keeps lone surrogates apart, which PostgreSQL could not store anyway."""
@@ -52,12 +63,12 @@ class InjectiveSha256:
     def hashdiff_sql(self, expressions: Mapping[str, str]) -> str:
         """Return `sha256(…)` over the same bytes as `hashdiff`."""
         return _sha256_sql(
-            f"coalesce({_literal(_part(name).decode())} || {_part_sql(expressions[name])}, '')"
+            f"coalesce({literal(_part(name).decode())} || {_part_sql(expressions[name])}, '')"
             for name in sorted(expressions)
         )
 
 
-INJECTIVE: HashProfile = InjectiveSha256()
+INJECTIVE = InjectiveSha256()
 
 
 def hash_key(tenant_id: int, collision_code: str, *parts: str | None) -> bytes:
@@ -81,7 +92,3 @@ def _part_sql(expression: str) -> str:
 
 def _sha256_sql(pieces: Iterable[str]) -> str:
     return f"sha256(convert_to({' || '.join(pieces)}, 'UTF8'))"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _HASHDIFF = Column("hashdiff", "bytea", required=True)
+_SATELLITE = Column("satellite", "text", required=True)
 HashdiffFrom: TypeAlias = Literal["profile", "stage"]
 
 
@@ -71,6 +72,11 @@ class _Table:
         return self.identity or names(self.grain)
 
     @property
+    def has_key(self) -> bool:
+        """Tell whether the table has a primary key."""
+        return True
+
+    @property
     def staged(self) -> Columns:
         """Return the columns whose value comes from the stage or the load's context, not from the load itself."""
         return self.columns
@@ -90,6 +96,11 @@ class _Repeatable(_Table):
     Such a table has an index in its primary key's place, and a load looks before it inserts. Without it the
     earliest of such rows counts, and the primary key turns away what is there already.
     """
+
+    @property
+    def has_key(self) -> bool:
+        """Tell whether the table has a primary key."""
+        return not self.repeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,7 +322,7 @@ class ExtendedTracking(_Repeatable):
     tracked: tuple[Tracked, ...]
     version: Columns
     hashdiff: Column = _HASHDIFF
-    satellite: Column = Column("satellite", "text", required=True)  # noqa: RUF009 - a frozen value
+    satellite: Column = _SATELLITE
     """Column of the satellite's name."""
 
     @property
