@@ -66,22 +66,41 @@ class Referrer(NamedTuple):
 NO_PAGE: Final = Page(None, None, None, None, None)
 
 
-@lru_cache(maxsize=_CACHED)
 def page_of(text: str) -> Page:
     """Return the page that an address means; `key` is None when it means none (blank, `data:`, `about:` …)."""
     url = clean(text).strip()
     if not url:
         return NO_PAGE
+    # a page has few addresses without, and any number with a query: only the former are worth keeping
+    end = min(found for found in (url.find("?"), url.find("#"), len(url)) if found >= 0)
+    place = _place(url[:end])
+    rest = url[end:]
+    utm = _utm(rest[1:].partition("#")[0]) if rest.startswith("?") and place.is_address else None
+    return Page(place.key, (place.shown + rest)[:MAX_URL_CHARACTERS], place.host, place.path, utm)
+
+
+class _Place(NamedTuple):
+    """An address without query and fragment, taken apart."""
+
+    key: str | None
+    shown: str
+    host: str | None
+    path: str | None
+    is_address: bool
+
+
+@lru_cache(maxsize=_CACHED)
+def _place(url: str) -> _Place:
     if _NO_PAGE.match(url):
-        return Page(None, url[:MAX_URL_CHARACTERS], None, None, None)
-    parts = _split(url)
+        return _Place(None, url, None, None, is_address=False)
+    parts = _split(url) if url else None
     if parts is None:
-        path = re.split(r"[?#]", url, maxsplit=1)[0] or "/"
-        return Page(clip_key(path), url[:MAX_URL_CHARACTERS], None, clip_key(path), None)
+        path = url or "/"
+        return _Place(clip_key(path), url, None, clip_key(path), is_address=False)
     host = _host(parts)
     path = parts.path or "/"
     key = f"{parts.scheme}://{host or ''}{path}" if parts.scheme else f"//{host}{path}" if host else path
-    return Page(clip_key(key), _without_password(url, parts), host, clip_key(path), _utm(parts.query))
+    return _Place(clip_key(key), _without_password(url, parts), host, clip_key(path), is_address=True)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -139,8 +158,13 @@ def _without_password(url: str, parts: SplitResult) -> str:
 
 
 def _utm(query: str) -> tuple[str | None, ...] | None:
-    if "utm_" not in query.lower():
+    if "utm_" not in query and "utm_" not in query.lower():
         return None
+    return _campaign_in(query)
+
+
+@lru_cache(maxsize=_CACHED)
+def _campaign_in(query: str) -> tuple[str | None, ...] | None:
     try:
         fields = parse_qsl(query, max_num_fields=_MAX_QUERY_FIELDS, errors="replace")
     except ValueError:
