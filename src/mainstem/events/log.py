@@ -11,8 +11,9 @@ consumer that writes the same `raw` tables) must promise what `PostgresLog` does
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from operator import itemgetter
+from struct import error as StructError  # noqa: N812 - the module's lower-case class
 from typing import Final, Protocol
 
 import asyncpg
@@ -20,6 +21,7 @@ import asyncpg
 from mainstem.events.group import PendingGroup, RowsRefusedError
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.rawids import RawIds
+from mainstem.events.rows import HEADER, TRAILER, encoded
 from mainstem.platform.db import load_queries
 
 __all__ = ["Log", "PendingGroup", "PostgresLog", "RowsRefusedError"]
@@ -126,8 +128,8 @@ def _is_data_error(error: BaseException) -> bool:
     """Tell whether the rows were refused: by the server (classes 22, 23, 54) or while they were encoded."""
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "").startswith(_DATA_STATES)
-    # asyncpg encodes COPY rows bare: a lone surrogate or a number out of range shows as Python's own error
-    return isinstance(error, ValueError | TypeError | ArithmeticError) and not isinstance(error, OSError)
+    # rows are encoded here: a lone surrogate or a number out of range shows as Python's own error
+    return isinstance(error, ValueError | TypeError | ArithmeticError | StructError) and not isinstance(error, OSError)
 
 
 async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
@@ -146,13 +148,22 @@ async def _copy_groups(
     connection: "asyncpg.Connection[asyncpg.Record]", groups: Sequence[PendingGroup], batch_ids: Sequence[int]
 ) -> None:
     batches = []
-    rows: list[tuple[object, ...]] = []
     for batch_id, (tenant_id, origin, events) in zip(batch_ids, groups, strict=True):
         received_from, received_to = min(map(_RECEIVED_AT, events)), max(map(_RECEIVED_AT, events))
         batches.append((batch_id, tenant_id, len(events), origin, received_from, received_to))
-        rows.extend([(raw_id, *event) for raw_id, event in enumerate(events, batch_id)])
     await connection.copy_records_to_table("batch", schema_name="raw", columns=BATCH_COLUMNS, records=batches)
-    await connection.copy_records_to_table("event", schema_name="raw", columns=EVENT_COLUMNS, records=rows)
+    await connection.copy_to_table(
+        "event", schema_name="raw", columns=EVENT_COLUMNS, source=_rows(groups, batch_ids), format="binary"
+    )
+
+
+async def _rows(groups: Sequence[PendingGroup], batch_ids: Sequence[int]) -> AsyncIterator[bytes]:
+    yield HEADER
+    for batch_id, group in zip(batch_ids, groups, strict=True):
+        for chunk in encoded(batch_id, group.events):
+            yield chunk
+            await asyncio.sleep(0)
+    yield TRAILER
 
 
 async def _copy_rejects(connection: "asyncpg.Connection[asyncpg.Record]", rejects: Sequence[Reject]) -> None:

@@ -36,6 +36,18 @@ class _Batch(msgspec.Struct):
 _BATCH: Final = msgspec.json.Decoder(_Batch)
 
 
+class _Item(msgspec.Struct, omit_defaults=True):
+    """What became of one event of a batch."""
+
+    index: int
+    success: bool
+    status: str
+    event_id: str | None = None
+    code: str | None = None
+    error: str | None = None
+    field: str | None = None
+
+
 class Ingest:
     """The ingest handlers of one process."""
 
@@ -144,11 +156,11 @@ class Ingest:
 
     def _sort(
         self, raws: Sequence[msgspec.Raw], sender: Sender, decode: Decode
-    ) -> tuple[list[NewEvent], list[dict[str, object]], list[Reject]]:
+    ) -> tuple[list[NewEvent], list[_Item], list[Reject]]:
         """Split a batch into accepted events and rejects, with a result for each in the order they came."""
         events: list[NewEvent] = []
         rejects: list[Reject] = []
-        results: list[dict[str, object]] = []
+        results: list[_Item] = []
         for index, raw in enumerate(raws):
             text = bytes(raw)
             try:
@@ -159,19 +171,12 @@ class Ingest:
                 event, event_id = decode(text, sender)
             except RefusedError as error:
                 rejects.append(_reject(sender, error, text))
-                results.append(
-                    {
-                        "index": index,
-                        "success": False,
-                        "status": "rejected",
-                        "code": error.code,
-                        "error": error.reason,
-                        "field": error.field,
-                    }
-                )
+                refused = _Item(index, success=False, status="rejected")
+                refused.code, refused.error, refused.field = error.code, error.reason, error.field
+                results.append(refused)
             else:
                 events.append(event)
-                results.append({"index": index, "success": True, "status": "accepted", "event_id": event_id})
+                results.append(_Item(index, True, "accepted", event_id))
         return events, results, rejects
 
     async def _outcome(self, accepted: Accepted, receipt: Receipt) -> str:
@@ -212,13 +217,13 @@ def _track_reply(status: int, event_id: str, processing: str, outcome: str) -> R
     )
 
 
-def _batch_reply(batch_id: str | None, receipt: Receipt, results: list[dict[str, object]], *, failed: int) -> Reply:
+def _batch_reply(batch_id: str | None, receipt: Receipt, results: list[_Item], *, failed: int) -> Reply:
     accepted = len(results) - failed
     spooled = receipt.durable == "spool"
     if spooled:
         for result in results:
-            if result["success"]:
-                result["status"] = "queued"
+            if result.success:
+                result.status = "queued"
     status = 422 if accepted == 0 else 207 if failed else 202 if spooled else 200
     return json_reply(
         status,

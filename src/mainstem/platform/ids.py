@@ -6,17 +6,26 @@ gives the same uid, in every process and for ever, so a change here is a change 
 
 import os
 import time
+from functools import lru_cache
 from hashlib import sha256
+from random import Random
 from uuid import UUID
 
 # the driver's own UUID is a uuid.UUID that is made eight times faster, and one is made for every event
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - a class, named like the one it extends
 
+# unique, not secret; a generator of our own, so that nobody's random.seed() makes two processes agree
+_random = Random()  # noqa: S311
+os.register_at_fork(after_in_child=_random.seed)
+
 
 def uuid7() -> UUID:
     """Return a new UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits."""
-    octets = bytearray((time.time_ns() // 1_000_000).to_bytes(6) + os.urandom(10))
-    return _uuid(octets, 0x70)
+    milliseconds = time.time_ns() // 1_000_000
+    bits = _random.getrandbits(74)
+    value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0x2 << 62 | bits & 0x3FFF_FFFF_FFFF_FFFF
+    made: UUID = DriverUUID(value.to_bytes(16))
+    return made
 
 
 def event_uid(tenant_id: int, source: str, message_id: str) -> UUID:
@@ -25,13 +34,15 @@ def event_uid(tenant_id: int, source: str, message_id: str) -> UUID:
     The parts are length-prefixed before hashing (SHA-256, first 128 bits), so no two different triples share their
     bytes: `("a", "bc")` and `("ab", "c")` differ.
     """
-    part = source.encode(errors="surrogatepass")
-    text = b"%d:%d:%b:%b" % (tenant_id, len(part), part, message_id.encode(errors="surrogatepass"))
-    return _uuid(bytearray(sha256(text).digest()[:16]), 0x80)
-
-
-def _uuid(octets: bytearray, version: int) -> UUID:
-    octets[6] = octets[6] & 0x0F | version
+    text = _sender(tenant_id, source) + message_id.encode(errors="surrogatepass")
+    octets = bytearray(sha256(text).digest()[:16])
+    octets[6] = octets[6] & 0x0F | 0x80
     octets[8] = octets[8] & 0x3F | 0x80
     made: UUID = DriverUUID(bytes(octets))
     return made
+
+
+@lru_cache(maxsize=4_096)
+def _sender(tenant_id: int, source: str) -> bytes:
+    part = source.encode(errors="surrogatepass")
+    return b"%d:%d:%b:" % (tenant_id, len(part), part)

@@ -38,7 +38,7 @@ class _SiteEvent(msgspec.Struct):
     page_url: str | None = None
     url: str | None = None
     event_type: str | None = None
-    event_data: msgspec.Raw = msgspec.Raw(b"")
+    event_data: _Details | None = None
     session_id: _Scalar = None
     user_id: _Scalar = None
     visitor_id: _Scalar = None
@@ -51,7 +51,6 @@ class _SiteEvent(msgspec.Struct):
 
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
-_DETAILS: Final = msgspec.json.Decoder(_Details)
 _NO_DETAILS: Final = _Details()
 
 
@@ -71,7 +70,7 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
         raise refusal(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError("invalid_json", f"The event is not valid JSON: {error}.") from None
-    details = _details(body.event_data)
+    details = body.event_data or _NO_DETAILS
     event_type = body.event_type or None
     if event_type is not None and len(event_type) > MAX_EVENT_TYPE_CHARACTERS:
         raise RefusedError("invalid_field", "event_type must be a string of at most 100 characters.", "event_type")
@@ -116,20 +115,6 @@ def _either(top: _Scalar, inner: _Scalar, field: str) -> str | None:
     if top is not None and (found := text_id(top, field)) is not None:
         return found
     return None if inner is None else text_id(inner, "event_data." + field)
-
-
-def _details(raw: msgspec.Raw) -> _Details:
-    data = bytes(raw)
-    if not data or data in {b"null", b"{}"}:
-        return _NO_DETAILS
-    if not data.startswith(b"{"):
-        raise RefusedError("invalid_field", "event_data must be a JSON object.", "event_data")
-    try:
-        return _DETAILS.decode(data)
-    except msgspec.ValidationError as error:
-        refused = refusal(error)
-        field = f"event_data.{refused.field}" if refused.field else "event_data"
-        raise RefusedError(refused.code, f"event_data: {refused.reason}", field) from None
 
 
 def _client(body: _SiteEvent, details: _Details, sender: Sender, flags: int) -> tuple[str | None, str | None, int]:
