@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from mainstem.cli import app
+from mainstem.events import catalogue
 from mainstem.platform import settings_docs
 from mainstem.platform.settings import Settings
 
@@ -54,6 +55,7 @@ def _commands(group: typer.Typer, path: tuple[str, ...]) -> Iterator[tuple[str, 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     **settings_docs.PAGES,
     "docs/reference/cli.md": cli_page,
+    "docs/reference/events.md": catalogue.page,
     "openapi.json": openapi_json,
 }
 

@@ -84,3 +84,25 @@ def matches(pattern: str, kind: str) -> bool:
     if wanted[-1] == "*" and len(words) > len(wanted):
         words = words[: len(wanted)]
     return len(wanted) == len(words) and all(want in ("*", word) for want, word in zip(wanted, words, strict=True))
+
+
+def page() -> str:
+    """Return `docs/reference/events.md`: every kind with its sentence, sender and fields."""
+    lines = [
+        "# Events",
+        "",
+        "Generated from the source by `make docs`; changes here are lost.",
+        "",
+        "An event is `{kind, data, occurred_at, source, message_id, subject}`. Kinds are dotted lower-case words. Kinds that",
+        "are not listed are welcome: send them to `POST /api/v1/events`, with any JSON object as `data`.",
+        "",
+    ]
+    for entry in KINDS:
+        lines += [f"## `{entry.pattern}`", "", entry.meaning, "", f"Sent by {entry.sent_by}.", ""]
+        if entry.fields:
+            lines += ["| field | required | meaning |", "|---|:---:|---|"]
+            lines += [
+                f"| `{field.name}` | {'yes' if field.required else ''} | {field.meaning} |" for field in entry.fields
+            ]
+            lines.append("")
+    return "\n".join(lines)

@@ -1,0 +1,30 @@
+"""The documentation is complete and leads nowhere wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mainstem.cli.generated import PAGES
+
+ROOT = Path(__file__).parents[1]
+PAGES_OF_DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_generated_files_are_current(name: str):
+    assert (ROOT / name).read_text() == PAGES[name](), f"{name} has drifted: run `make docs`"
+
+
+@pytest.mark.parametrize("page", PAGES_OF_DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files_that_exist(page: Path):
+    targets = [target for target in LINK.findall(page.read_text()) if "://" not in target]
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_every_page_is_reachable_from_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    for folder in ("docs/guides", "docs/reference", "docs/tutorial.md", "docs/operations.md", "ARCHITECTURE.md"):
+        assert f"({folder})" in readme
