@@ -188,7 +188,7 @@ async def test_every_answer_has_its_headers_once(client: httpx.AsyncClient) -> N
 
 async def test_pages_get_a_content_policy_and_a_route_may_choose_its_own(client: httpx.AsyncClient) -> None:
     assert "default-src 'self'" in (await client.get("/page")).headers["content-security-policy"]
-    assert "cdn.jsdelivr.net" in (await client.get("/docs")).headers["content-security-policy"]
+    assert b"https:" not in (await client.get("/docs")).headers["content-security-policy"].encode()
     assert "content-security-policy" not in (await client.get("/list")).headers
     own = await client.get("/own-headers")
     assert (own.headers["x-frame-options"], own.headers["content-security-policy"]) == ("SAMEORIGIN", "default-src *")
