@@ -71,7 +71,8 @@ def _in_order(spec: EffectivitySatellite, stage: str | Sequence[str]) -> str:
         f"  from {rows_of(spec, stage)}\n  {where(spec)}\n),\n"
         f"load_steps as (\n  select n.*, lag(n.load_position) over load_order is null as load_first,\n"
         f"         ({of('n', spec.secondary_key)}) is not distinct from ({before}) as load_repeat\n"
-        f"  from load_staged n\n  window load_order as (partition by {of('n', driving)} order by n.load_position)\n),\n"
+        f"  from load_staged n\n  where not exists ({_later(spec)})\n"
+        f"  window load_order as (partition by {of('n', driving)} order by n.load_position)\n),\n"
         f"load_changes as (\n"
         f"  select n.*, row_number() over (partition by {of('n', driving)} order by n.load_position) as load_number\n"
         f"  from load_steps n\n  left join lateral (\n{_holder(spec)}\n  ) c on n.load_first\n"
@@ -82,6 +83,14 @@ def _in_order(spec: EffectivitySatellite, stage: str | Sequence[str]) -> str:
         f"join load_changes c on {same('c', 'n', driving)} and c.load_number = n.load_number - 1\nunion all\n"
         f"select {_closing(spec, 'c')}\nfrom load_changes n\ncross join lateral (\n{_holder(spec)}\n) c\n"
         f"where n.load_number = 1\norder by {names(spec.grain)}"
+    )
+
+
+def _later(spec: EffectivitySatellite) -> str:
+    """Return the query of rows that are as new as the staged one: it was loaded before, or comes too late."""
+    return (
+        f"select from {quote_table(spec.table)} t where {same('t', 'n', spec.driving_key)}"
+        f" and ({of('t', spec.version)}) >= ({of('n', spec.version)})"
     )
 
 

@@ -250,8 +250,9 @@ class EffectivitySatellite(_Repeatable):
     """Take the stage row by row in `order`, as if each were a load of its own.
 
     For feeds whose loads hold several changes of one driving key. Every row opens its relation from
-    `effective_from` on (start and end are not read), unless it is the one that holds already. Otherwise all rows
-    of a load are compared with what held before the load.
+    `effective_from` on (start and end are not read), unless it is the one that holds already. A row that is not
+    newer by `version` than what its driving key has is left out. Without this, all rows of a load are compared
+    with what held before the load.
     """
     open_end: str = "9999-12-31"
     """ISO date."""
