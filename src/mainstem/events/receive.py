@@ -26,6 +26,7 @@ RESERVED_KINDS: Final = ("page.", "site.")
 _NO_OCCURRED_AT: Final = int(EventFlag.NO_OCCURRED_AT)
 _SKEW_CORRECTED: Final = int(EventFlag.SKEW_CORRECTED)
 _FUTURE_CORRECTED: Final = int(EventFlag.FUTURE_CORRECTED)
+_TEXTUAL: Final = (str, int, float)
 _EPOCH_MS_FROM: Final = 100_000_000_000
 
 
@@ -77,7 +78,8 @@ def text_id(value: object, field: str, *, limit: int = MAX_ID_CHARACTERS) -> str
     if value is None or value == "":
         return None
     text = value if isinstance(value, str) else str(value)
-    if len(text) > limit or not isinstance(value, str | int | float) or isinstance(value, bool):
+    # a tuple, not a union: a union is made anew at every call, and this is called for every id of every event
+    if len(text) > limit or not isinstance(value, _TEXTUAL) or isinstance(value, bool):
         raise RefusedError("invalid_field", f"{field} must be a string of at most {limit} characters.", field)
     return text.replace("\x00", "") if "\x00" in text else text
 
@@ -89,7 +91,8 @@ def parse_time(value: object, field: str) -> datetime | None:
     try:
         if isinstance(value, str):
             moment = datetime.fromisoformat(value)
-            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+            if moment.tzinfo is not UTC:
+                moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             moment = datetime.fromtimestamp(value / 1000 if abs(value) >= _EPOCH_MS_FROM else value, UTC)
         else:
