@@ -23,6 +23,7 @@ from mainstem.platform import api_docs, health, http, log, metrics, migrate
 from mainstem.platform.auth import require
 from mainstem.platform.auth_routes import router as auth_router
 from mainstem.platform.db import Pool
+from mainstem.platform.runtime import tune_gc
 from mainstem.platform.settings import Settings, load_settings
 from mainstem.site.routes import build_router as site_router
 
@@ -126,6 +127,7 @@ class Application:
             attach(api, hub)
             api.state.health = await stack.enter_async_context(_health(self._settings, self._dsn, hub))
             self._front = Front(api, hub.services)
+            tune_gc()
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})

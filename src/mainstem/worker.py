@@ -9,6 +9,7 @@ import uvloop
 
 from mainstem.hub import open_hub
 from mainstem.platform import log
+from mainstem.platform.runtime import tune_gc
 from mainstem.platform.settings import Settings
 
 logger = structlog.get_logger(__name__)
@@ -28,5 +29,6 @@ async def _work(settings: Settings, dsn: str, data_dir: Path) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with open_hub(settings, dsn, data_dir, serves=False, works=True):
+        tune_gc()
         logger.info("working", lanes=settings.loader_lanes)
         await stop.wait()
