@@ -1,22 +1,26 @@
 """Stage rows into the vault and the business layer, and the search for the one row that the database refuses."""
 
-from collections import defaultdict
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from mainstem.vault import queries
 from mainstem.vault.engine.ddl import stage_table
 from mainstem.vault.engine.load import load_statements
 from mainstem.vault.engine.spec import quote
-from mainstem.vault.feed import Feed
+from mainstem.vault.feed import Digest, Feed
+from mainstem.vault.selection import MASK, Selection, Selector
 from mainstem.vault.staging import Refused, Staged, is_data_error, refused_by_database
 
 if TYPE_CHECKING:
     import asyncpg
 
 _LARGE_ROWS: Final = 500
-_COPY_ROWS: Final = 1_000
+_COPY_ROWS: Final = 500
+_RAW_ID: Final = itemgetter(0)
 
 
 class Applied(NamedTuple):
@@ -26,35 +30,75 @@ class Applied(NamedTuple):
     refused: list[Refused]
 
 
+class _Stage:
+    """The stage of one feed on one connection: its statements, and what was committed over it."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.selector = Selector(feed)
+        self.columns = [MASK, *(name for name, _ in feed.columns)]
+        self._parts = {
+            number: f"{feed.table}_{number}"
+            for number in range(len(feed.structures))
+            if 1 << number in self.selector.bits
+        }
+        self.vault = load_statements(feed.structures, feed.table, parts=self._parts)
+        self.analyzed = False
+
+    def definition(self) -> str:
+        """Return the statements that make the stage, and for structures that need not see all of it a view each."""
+        table = stage_table(self.feed.table, ((MASK, "int4"), *self.feed.columns))
+        views = [
+            f"create temp view {quote(view)} as select * from {quote(self.feed.table)}"  # noqa: S608 - quoted names
+            # the fence keeps the test of the mask, which is cheap, before all others
+            f" where {quote(MASK)} & {1 << number} = {1 << number} offset 0"
+            for number, view in self._parts.items()
+        ]
+        return ";\n".join([table, *views])
+
+    def digest(self) -> Digest | None:
+        """Return an empty digest for the feed's digested statements."""
+        return None if self.feed.digest is None else self.feed.digest()
+
+
+@dataclass(slots=True)
+class _Filled:
+    """A stage with rows on it."""
+
+    stage: _Stage
+    selection: Selection
+    digest: Digest | None
+    rows: int
+
+
 class Applier:
     """The stages of one connection; all methods run in the caller's transaction."""
 
     def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", feeds: Sequence[Feed]) -> None:
         """Keep the connection and compile the statements of the feeds."""
         self._connection = connection
-        self._feeds = feeds
-        self._statements = {feed.name: _statements(feed) for feed in feeds}
+        self._all = {feed.name: _Stage(feed) for feed in feeds}
         # emptying a stage costs every commit a little, so one that is never used is not made
-        self._stages: list[Feed] = []
-        self._analyzed: set[str] = set()
+        self._made: dict[str, _Stage] = {}
+        self._applied: list[Selection] = []
 
     async def prepare(self) -> None:
         """Make the stages of the feeds with a kind of their own, and plan their statements before a visitor waits."""
         await self._connection.execute(stage_table("load_context", (("load_ts", "timestamptz"),)))
-        for feed in self._feeds:
-            if "*" not in feed.kinds:
-                await self._make_stage(feed)
-                for statement in self._statements[feed.name]:
-                    await self._connection.fetch(statement)
+        for stage in self._all.values():
+            if "*" not in stage.feed.kinds:
+                await self._make(stage)
+                await self._run_vault(stage, 0)
+                await self._run_business(stage, stage.digest(), 0)
 
     async def apply(self, rows: Sequence[Staged], lane: int) -> Applied:
         """Load the rows, once the lane is free. One row's data error costs only that row."""
         await self._make_stages(rows)
         await self._connection.execute("savepoint load")
         try:
-            await self._put(rows)
+            filled = await self._put(rows)
             load_ts = await queries.open_load(self._connection, lane)
-            await self._run(rows)
+            await self._run(filled)
         except Exception as error:
             if not is_data_error(error):
                 raise
@@ -69,10 +113,9 @@ class Applier:
         await self._make_stages(rows)
         await self._connection.execute("savepoint part")
         try:
-            for feed in self._stages:
-                await self._connection.execute(f"delete from {quote(feed.table)}")  # noqa: S608 - a quoted name
-            await self._put(rows)
-            await self._run(rows)
+            for stage in self._made.values():
+                await self._connection.execute(f"delete from {quote(stage.feed.table)}")  # noqa: S608 - a quoted name
+            await self._run(await self._put(rows))
         except Exception as error:
             if not is_data_error(error):
                 raise
@@ -82,6 +125,12 @@ class Applier:
         await self._connection.execute("release savepoint part")
         return []
 
+    def committed(self) -> None:
+        """Take note that the transaction is committed. After any other end of it this object must not be used."""
+        for selection in self._applied:
+            selection.committed()
+        self._applied = []
+
     async def _search(self, rows: Sequence[Staged], error: Exception) -> list[Refused]:
         """Halve the rows until those that fail stand alone; load all others."""
         if len(rows) == 1:
@@ -90,54 +139,65 @@ class Applier:
         return [*await self.apply_again(rows[:middle]), *await self.apply_again(rows[middle:])]
 
     async def _make_stages(self, rows: Sequence[Staged]) -> None:
-        for feed in {row.feed.name: row.feed for row in rows}.values():
-            if feed not in self._stages:
-                await self._make_stage(feed)
+        for name in {row.feed.name for row in rows}:
+            if name not in self._made:
+                await self._make(self._all[name])
 
-    async def _make_stage(self, feed: Feed) -> None:
-        await self._connection.execute(stage_table(feed.table, feed.columns))
-        self._stages.append(feed)
+    async def _make(self, stage: _Stage) -> None:
+        await self._connection.execute(stage.definition())
+        self._made[stage.feed.name] = stage
 
-    async def _put(self, rows: Sequence[Staged]) -> None:
+    async def _put(self, rows: Sequence[Staged]) -> list[_Filled]:
         """Copy the rows to the stages of their feeds."""
-        for feed, records in _by_feed(rows):
-            columns = [name for name, _ in feed.columns]
-            # in parts, because the driver encodes each without giving the event loop a turn
+        filled: list[_Filled] = []
+        for name, records in _by_feed(rows):
+            stage = self._all[name]
+            one = _Filled(stage, stage.selector.start(), stage.digest(), len(records))
+            filled.append(one)
+            # in parts, because nothing in here gives the event loop a turn
             for start in range(0, len(records), _COPY_ROWS):
                 part = records[start : start + _COPY_ROWS]
-                await self._connection.copy_records_to_table(feed.table, records=part, columns=columns)
+                masked = [(mask, *row) for mask, row in zip(one.selection.masks(part), part, strict=True)]
+                if one.digest is not None:
+                    one.digest.add(part)
+                await asyncio.sleep(0)
+                await self._connection.copy_records_to_table(stage.feed.table, records=masked, columns=stage.columns)
+        return filled
 
-    async def _run(self, rows: Sequence[Staged]) -> None:
-        """Run vault and business statements of the feeds that have rows; vault of all feeds first."""
-        feeds = [(feed, len(records)) for feed, records in _by_feed(rows)]
-        for part in (slice(0, 1), slice(1, None)):
-            for feed, count in feeds:
-                for statement in self._statements[feed.name][part]:
-                    await self._connection.fetch(await self._sized(feed, statement, count))
+    async def _run(self, filled: Sequence[_Filled]) -> None:
+        """Run vault and business statements of the stages that have rows; vault of all feeds first."""
+        for one in filled:
+            await self._run_vault(one.stage, one.rows)
+        for one in filled:
+            await self._run_business(one.stage, one.digest, one.rows)
+        self._applied += [one.selection for one in filled]
 
-    async def _sized(self, feed: Feed, statement: str, count: int) -> str:
-        """Return the statement under a text of its own for large stages.
+    async def _run_vault(self, stage: _Stage, rows: int) -> None:
+        if rows >= _LARGE_ROWS and not stage.analyzed:
+            await self._connection.execute(f"analyze {quote(stage.feed.table)}")
+            stage.analyzed = True
+        await self._connection.fetch(_sized(stage.vault, rows))
 
-        Plans are kept per text, and a plan made for a handful of rows is a bad one for thousands. The first
-        large stage of a connection is analyzed; statistics of later ones would look the same.
-        """
-        if count < _LARGE_ROWS:
-            return statement
-        if feed.name not in self._analyzed:
-            await self._connection.execute(f"analyze {quote(feed.table)}")
-            self._analyzed.add(feed.name)
-        return f"{statement}\n-- large"
-
-
-def _statements(feed: Feed) -> tuple[str, ...]:
-    """Return one statement for all structures, then the business statements."""
-    return (load_statements(feed.structures, feed.table), *feed.business)
+    async def _run_business(self, stage: _Stage, digest: Digest | None, rows: int) -> None:
+        for statement in stage.feed.business:
+            await self._connection.fetch(_sized(statement, rows))
+        if digest is not None:
+            for statement, arguments in zip(stage.feed.digested, digest.arguments(), strict=True):
+                await self._connection.fetch(_sized(statement, rows), *arguments)
 
 
-def _by_feed(rows: Sequence[Staged]) -> list[tuple[Feed, list[tuple[object, ...]]]]:
-    records: dict[str, list[tuple[object, ...]]] = defaultdict(list)
-    feeds: dict[str, Feed] = {}
+def _sized(statement: str, rows: int) -> str:
+    """Return the statement under a text of its own for large stages.
+
+    Plans are kept per text, and a plan made for a handful of rows is a bad one for thousands. The first
+    large stage of a connection is analyzed; statistics of later ones would look the same.
+    """
+    return statement if rows < _LARGE_ROWS else f"{statement}\n-- large"
+
+
+def _by_feed(rows: Sequence[Staged]) -> list[tuple[str, list[tuple[object, ...]]]]:
+    """Return the rows of each feed, by raw id."""
+    records: dict[str, list[tuple[object, ...]]] = {}
     for row in rows:
-        records[row.feed.name].append(row.row)
-        feeds[row.feed.name] = row.feed
-    return [(feeds[name], records[name]) for name in sorted(records)]
+        records.setdefault(row.feed.name, []).append(row.row)
+    return [(name, sorted(records[name], key=_RAW_ID)) for name in sorted(records)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from mainstem.events.model import RawEvent
 from mainstem.vault.engine.spec import Structure
@@ -31,6 +32,16 @@ class RejectedError(Exception):
         self.field = field
 
 
+class Digest(Protocol):
+    """What business statements are told of the rows of a stage, counted in Python where that is cheaper."""
+
+    def add(self, rows: Sequence[tuple[object, ...]]) -> None:
+        """Count further rows."""
+
+    def arguments(self) -> Sequence[Sequence[object]]:
+        """Return the arguments of every statement of `Feed.digested`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """One stage: the temp table `stage_<name>` of a load, and what is loaded from it."""
@@ -49,11 +60,18 @@ class Feed:
     They read the temp tables `stage_<name>` and `load_context` (one row: load_ts timestamptz). One load may run
     them more than once, each time with other events on the stage, never twice with the same event.
     """
+    digested: tuple[str, ...] = ()
+    """Further such statements, run after those; their parameters are the arguments of `digest`."""
+    digest: Callable[[], Digest] | None = None
+    """Returns an empty digest, which is given the rows of the stage."""
 
     def __post_init__(self) -> None:
         """Refuse a stage that lacks the base columns."""
         if self.columns[: len(BASE_COLUMNS)] != BASE_COLUMNS:
             msg = f"the stage of feed {self.name} must start with the base columns"
+            raise ValueError(msg)
+        if bool(self.digested) != (self.digest is not None):
+            msg = f"feed {self.name} needs a digest for its digested statements, and for nothing else"
             raise ValueError(msg)
 
     @property

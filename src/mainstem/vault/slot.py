@@ -113,6 +113,7 @@ class Slot:
         batch_ids = tuple(batch.batch_id for batch in claim.batches)
         await queries.close_load(connection, claim.batches, figures, applied.load_ts, notices(batch_ids))
         await connection.execute("commit")
+        applier.committed()
         return LoadResult(
             batches=len(batch_ids),
             loaded=len(work.fresh),

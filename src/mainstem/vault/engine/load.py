@@ -7,8 +7,9 @@ is new is told where they do: `changes`, `sets`, `effectivity`, `tracking`.
 
 # ruff: noqa: S608 - SQL is what this module makes, of quoted names alone
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, assert_never
 
 from mainstem.vault.engine import changes, effectivity, sets, tracking
 from mainstem.vault.engine.column import quote, quote_table
@@ -26,6 +27,8 @@ from mainstem.vault.engine.spec import (
     Satellite,
     Structure,
 )
+
+_WHOLE: Final[Mapping[int, str]] = MappingProxyType({})
 
 
 def load_statement(spec: Structure, stage: str | Sequence[str], *, profile: HashProfile = INJECTIVE) -> str:
@@ -50,13 +53,24 @@ def load_statement(spec: Structure, stage: str | Sequence[str], *, profile: Hash
     return statement
 
 
-def load_statements(specs: Sequence[Structure], stage: str | Sequence[str], *, profile: HashProfile = INJECTIVE) -> str:
-    """Return one statement that loads several structures (distinct tables) from one stage: one round trip, one plan."""
-    *first, last = [load_statement(spec, stage, profile=profile) for spec in specs]
+def load_statements(
+    specs: Sequence[Structure],
+    stage: str | Sequence[str],
+    *,
+    parts: Mapping[int, str] = _WHOLE,
+    profile: HashProfile = INJECTIVE,
+) -> str:
+    """Return one statement that loads several structures (distinct tables) from one stage: one round trip, one plan.
+
+    `parts` name views of the stage, by number of the structure that is loaded from it.
+    """
+    *first, last = [
+        load_statement(spec, parts.get(number, stage), profile=profile) for number, spec in enumerate(specs)
+    ]
     if not first:
         return last
-    parts = ",\n".join(f"{quote(f'load_{number}')} as (\n{sql}\n)" for number, sql in enumerate(first, start=1))
-    return f"with {parts}\n{last}"
+    loads = ",\n".join(f"{quote(f'load_{number}')} as (\n{sql}\n)" for number, sql in enumerate(first, start=1))
+    return f"with {loads}\n{last}"
 
 
 def _facts(spec: NonHistorisedLink, stage: str | Sequence[str]) -> str:
