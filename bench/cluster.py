@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import asyncpg
 import psycopg
@@ -15,6 +15,9 @@ import psycopg
 from mainstem.platform import migrate
 from mainstem.platform.embedded import EmbeddedPostgres
 from mainstem.platform.keys import create_key
+
+Form = Literal["text", "binary"]
+"""Formats of COPY; text is PostgreSQL's default."""
 
 _TABLES: Final = """
 select format('%I.%I', n.nspname, c.relname)
@@ -72,18 +75,19 @@ class Cluster:
         self.execute("vacuum analyze " + ", ".join(self._tables))
         self.execute("checkpoint")
 
-    def keep(self, table: str) -> None:
-        """Write a table to a binary file of the server's."""
-        self.execute(f"copy (select * from {table}) to '{self._file(table)}' (format binary)")  # noqa: S608 - our own names
+    def keep(self, table: str, form: Form = "binary") -> None:
+        """Write a table to a file of the server's, in one of COPY's formats."""
+        file = self._file(table, form)
+        self.execute(f"copy (select * from {table}) to '{file}' (format {form})")  # noqa: S608 - our own names
 
-    def put_back(self, table: str) -> float:
+    def put_back(self, table: str, form: Form = "binary") -> float:
         """Copy a kept table in again, server-side; return the seconds that it took."""
         started = perf_counter()
-        self.execute(f"copy {table} from '{self._file(table)}' (format binary)")
+        self.execute(f"copy {table} from '{self._file(table, form)}' (format {form})")
         return perf_counter() - started
 
-    def _file(self, table: str) -> Path:
-        return self._files / f"{table}.copy"
+    def _file(self, table: str, form: Form) -> Path:
+        return self._files / f"{table}.{form}"
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,31 +1,52 @@
 """Batch ingest against PostgreSQL's own COPY of the same rows into the same table.
 
-The reference is a server-side `COPY raw.event FROM file`, binary, after a truncation: one backend that reads rows it
-wrote itself, with nobody to answer. The measurement is 500 page views a request over HTTP, each answered after commit.
+The reference is a server-side `COPY raw.event FROM file` after a truncation: one backend that reads rows it wrote
+itself, with nobody to answer. It is measured in both formats of COPY: text, PostgreSQL's default, to which the bar
+applies, and binary. The measurement is 500 page views a request over HTTP, each answered after commit.
 """
 
 from typing import Final
 
 from bench.bench import PENDING, Bench, require_all_good
+from bench.cluster import Form
 from bench.figure import Bar, Figure, compared
 from bench.load_generator import Plan, generate, request
 from bench.process import Server, Variant, await_zero, server
 
 _EVENTS: Final = 500
 _CONNECTIONS: Final = 12
+_FORMS: Final[tuple[Form, ...]] = ("text", "binary")
 _BAR: Final = Bar(sense="≥", value=0.6)
 
 
 def run(bench: Bench) -> list[Figure]:
-    """Measure without the loader, to which the bar applies, and with the loader in the same process."""
+    """Measure one and two serving processes, and the loader in the same process; the bar is for two without it."""
     requests = _requests(bench)
-    alone, copied = _measure(bench, "serve", requests)
-    beside, copied_too = _measure(bench, "up", requests)
+    both = _measure(bench, "serve", requests, processes=2)
+    one = _measure(bench, "serve", requests, processes=1)
+    beside = _measure(bench, "up", requests, processes=1)
+    text, binary = (
+        Figure(
+            name=f"server-side COPY of the same rows, {form}",
+            runs=tuple(run[form] for measured in (both, one, beside) for run in measured),
+            unit="events/s",
+        )
+        for form in _FORMS
+    )
+    name = f"batch ingest, {_EVENTS} a request"
     return [
-        Figure(name="server-side COPY of the same rows", runs=(*copied, *copied_too), unit="events/s"),
-        compared(f"batch ingest, {_EVENTS} a request, to COPY", alone, copied, unit="events/s", bar=_BAR),
-        compared("batch ingest with the loader running, to COPY", beside, copied_too, unit="events/s"),
+        text,
+        binary,
+        _ratio(f"{name}, 2 processes, to COPY in text", both, "text", _BAR),
+        _ratio(f"{name}, 2 processes, to binary COPY", both, "binary"),
+        _ratio(f"{name}, 1 process, to COPY in text", one, "text"),
+        _ratio(f"{name}, with the loader in the process, to COPY in text", beside, "text"),
     ]
+
+
+def _ratio(name: str, measured: list[dict[str, float]], form: Form, bar: Bar | None = None) -> Figure:
+    ours, theirs = [run["ingest"] for run in measured], [run[form] for run in measured]
+    return compared(name, ours, theirs, unit="events/s", bar=bar)
 
 
 def _requests(bench: Bench) -> list[bytes]:
@@ -36,26 +57,30 @@ def _requests(bench: Bench) -> list[bytes]:
     ]
 
 
-def _measure(bench: Bench, variant: Variant, requests: list[bytes]) -> tuple[list[float], list[float]]:
-    """Return (events/s of the product, events/s of COPY) per run, measured in turn."""
+def _measure(bench: Bench, variant: Variant, requests: list[bytes], *, processes: int) -> list[dict[str, float]]:
+    """Return per run the events/s of the product and of COPY in each format, measured in turn."""
     cluster = bench.cluster
     events = len(requests) * _EVENTS
-    measured: list[float] = []
-    copied: list[float] = []
-    with server(cluster, variant) as found:
+    found: list[dict[str, float]] = []
+    with server(cluster, variant, API_WORKERS=str(processes)) as serving:
         cluster.clear()
-        _send(found, requests)
+        _send(serving, requests)
         await_loaded(bench, variant)
-        cluster.keep("raw.event")
+        for form in _FORMS:
+            cluster.keep("raw.event", form)
         for _ in range(bench.runs):
+            run: dict[str, float] = {}
+            for form in _FORMS:
+                cluster.clear()
+                run[form] = events / cluster.put_back("raw.event", form)
             cluster.clear()
-            copied.append(events / cluster.put_back("raw.event"))
-            cluster.clear()
-            measured.append(_send(found, requests))
+            run["ingest"] = _send(serving, requests)
             await_loaded(bench, variant)
-            bench.say(f"batch, {variant}: {measured[-1]:,.0f} events/s, COPY {copied[-1]:,.0f}")
+            found.append(run)
+            told = ", ".join(f"{what} {rate:,.0f}" for what, rate in run.items())
+            bench.say(f"batch, {variant} in {processes}: {told} events/s")
     cluster.clear()
-    return measured, copied
+    return found
 
 
 def _send(found: Server, requests: list[bytes]) -> float:
