@@ -86,11 +86,11 @@ def test_the_page_shows_each_figure_with_its_bar(tmp_path) -> None:
 def test_the_scenarios_run_against_real_servers() -> None:
     with cluster(None) as found:
         bench = Bench(cluster=found, runs=1, sizes=TINY, quiet=True)
-        copy, alone, beside = batch.run(bench)
-        assert len(copy.runs) == 2
-        assert alone.value > 0
-        assert beside.value > 0
-        assert alone.ratio == pytest.approx(alone.value / copy.runs[0])
+        text, binary, barred, *others = batch.run(bench)
+        assert len(text.runs) == len(binary.runs) == 3
+        assert all(figure.value > 0 for figure in (barred, *others))
+        assert barred.bar is not None
+        assert barred.ratio == pytest.approx(barred.value / text.runs[0])
         load.run(bench)
         assert found.number("select sum(loaded) from business.pipeline_total") == TINY.backlog_events
         with server(found, "bare") as bare:
