@@ -21,7 +21,9 @@ def rows(spec: Satellite, stage: str | Sequence[str], profile: HashProfile) -> s
     return (
         f"select {of('n', spec.columns)}\n"
         f"from (\n  select v.*, lag(v.{name}) over (partition by {key} order by load_position) as load_before\n"
-        f"  from (\n    select u.*{hashed}\n    from (\n{_ordered(spec, stage)}\n    ) u\n{repeats}  ) v\n) n\n"
+        f"  from (\n    select u.*{hashed}\n    from (\n{_ordered(spec, stage)}\n    ) u\n{repeats}"
+        # the fence: otherwise every mention of the hash computes it again
+        f"    offset 0\n  ) v\n) n\n"
         # only the first row of a key has nothing before it on the stage: for it alone the table is read
         f"left join lateral (\n  select t.{name} as load_current from {quote_table(spec.table)} t\n"
         f"  where n.load_before is null and {same('t', 'n', spec.key)}\n"
