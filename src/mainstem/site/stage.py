@@ -26,7 +26,9 @@ MAX_EVENT_TYPE_CHARACTERS: Final = 100
 MAX_LANGUAGE_CHARACTERS: Final = 35
 MAX_SCREEN_CHARACTERS: Final = 20
 _CACHED: Final = 16_384
+_SHORT_CHARACTERS: Final = 200
 _NO_UTM: Final = (None,) * len(UTM_NAMES)
+_UTM: Final = frozenset(UTM_NAMES)
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 # said of the page at the top level by some trackers; a property like those in event_data
 _TOP_PROPERTIES: Final = ("scroll_depth", "time_on_page")
@@ -61,6 +63,8 @@ class _Data(msgspec.Struct, gc=False):
 
 
 _data: Final = msgspec.json.Decoder(_Data)
+_EMPTY: Final = frozenset({"{}", "null", ""})
+_EMPTY_CHARACTERS: Final = 4
 _NO_DETAILS: Final[tuple[dict[str, object], str]] = ({}, "{}")
 
 
@@ -72,16 +76,25 @@ def stage(event: RawEvent) -> tuple[object, ...]:
     """
     data = _read(event.data)
     details, properties = _details(data)
-    page = page_of(_first(data.page_url, data.url, details, "page_url", "url") or "")
+    get = details.get
+    page = page_of(data.page_url or data.url or _text(get("page_url")) or _text(get("url")) or "")
     if page.key is None and event.kind == PAGE_VIEW:
         reason = "A page view needs the address of its page." if page is NO_PAGE else f"{page.url!r:.200} is no page."
         raise RejectedError("page_url_missing", reason, "page_url")
     utm = _utm_of(data, details) or page.utm or _NO_UTM
-    referrer = referrer_of(_referrer(data, details), page.host)
+    referrer = referrer_of(
+        data.referrer
+        or data.page_referrer
+        or data.referrer_url
+        or _text(get("referrer"))
+        or _text(get("page_referrer"))
+        or _text(get("referrer_url")),
+        page.host,
+    )
     agent = UNKNOWN if event.flags & _SERVER_AGENT else agent_of(event.user_agent)
     tenant_id = event.tenant_id
-    user_id = _key(data.user_id or details.get("user_id"))
-    session = event.subject or data.session_id or details.get("session_id")
+    user_id = _key(data.user_id or get("user_id"))
+    session = event.subject or data.session_id or get("session_id")
     session_hk, session_bk = (
         _session(tenant_id, session) if isinstance(session, str) else _loose_session(tenant_id, session)
     )
@@ -109,7 +122,7 @@ def stage(event: RawEvent) -> tuple[object, ...]:
         page.url,
         page.host,
         page.path,
-        clip(data.page_title or data.title or details.get("page_title") or details.get("title"), MAX_TITLE_CHARACTERS),
+        _clipped(data.page_title or data.title or get("page_title") or get("title"), MAX_TITLE_CHARACTERS),
         referrer.url,
         referrer.host,
         "campaign" if source or medium or campaign else referrer.channel,
@@ -119,7 +132,7 @@ def stage(event: RawEvent) -> tuple[object, ...]:
         agent.is_bot,
         agent.bot_reason,
         event.ip,
-        clip(data.language or details.get("language"), MAX_LANGUAGE_CHARACTERS),
+        _clipped(data.language or get("language"), MAX_LANGUAGE_CHARACTERS),
         _screen(data, details),
         properties,
     )
@@ -157,11 +170,11 @@ def _lenient(fields: dict[str, object]) -> _Data:
 
 def _details(data: _Data) -> tuple[dict[str, object], str]:
     """Return event_data as an object and as text for `jsonb`."""
-    raw = bytes(data.event_data)
-    found = _NO_DETAILS if raw in {b"{}", b"null", b""} else read_object(raw)
+    text = str(data.event_data, "utf-8")
+    found = _NO_DETAILS if len(text) <= _EMPTY_CHARACTERS and text in _EMPTY else read_object(text)
     if found is None:
         # a list or a scalar: kept under a name, because properties are an object
-        found = read_object(b'{"value":%b}' % raw) or _NO_DETAILS
+        found = read_object(f'{{"value":{text}}}') or _NO_DETAILS
     if data.scroll_depth is None and data.time_on_page is None:
         return found
     extra = {name: value for name in _TOP_PROPERTIES if (value := getattr(data, name)) is not None}
@@ -169,25 +182,26 @@ def _details(data: _Data) -> tuple[dict[str, object], str]:
     return merged, write_object(merged)
 
 
-def _first(top: str | None, other: str | None, details: dict[str, object], *names: str) -> str | None:
-    if top or other:
-        return top or other
-    for name in names:
-        value = details.get(name)
-        if isinstance(value, str) and value:
-            return value
-    return None
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
-def _referrer(data: _Data, details: dict[str, object]) -> str | None:
-    top = data.referrer or data.page_referrer or data.referrer_url
-    return _first(top, None, details, "referrer", "page_referrer", "referrer_url")
+def _clipped(value: object, characters: int) -> str | None:
+    """Return what `clip` does; short texts are met again and again."""
+    if isinstance(value, str) and len(value) <= _SHORT_CHARACTERS:
+        return _clipped_text(value, characters)
+    return clip(value, characters)
+
+
+@lru_cache(maxsize=_CACHED)
+def _clipped_text(text: str, characters: int) -> str | None:
+    return clip(text, characters)
 
 
 def _utm_of(data: _Data, details: dict[str, object]) -> tuple[str | None, ...] | None:
     """Return the campaign fields of the event; those of the address count only when the event names none."""
     top = (data.utm_source, data.utm_medium, data.utm_campaign, data.utm_term, data.utm_content)
-    if top == _NO_UTM and not any(name in details for name in UTM_NAMES):
+    if top == _NO_UTM and _UTM.isdisjoint(details):
         return None
     values = (value or details.get(name) for name, value in zip(UTM_NAMES, top, strict=True))
     utm = tuple(clip(value, MAX_UTM_CHARACTERS) for value in values)
@@ -201,7 +215,7 @@ def _screen(data: _Data, details: dict[str, object]) -> str | None:
         return _size(width or details.get("viewport_width"), height or details.get("viewport_height"))
     if isinstance(screen, dict):
         return _size(screen.get("width"), screen.get("height"))
-    return clip(screen, MAX_SCREEN_CHARACTERS)
+    return _clipped(screen, MAX_SCREEN_CHARACTERS)
 
 
 def _size(width: object, height: object) -> str | None:

@@ -18,7 +18,7 @@ MAX_NUMBER_CHARACTERS: Final = 1_000
 _DIGEST_CHARACTERS: Final = 32
 _NUL_ESCAPE: Final = "\\u0000"
 # PostgreSQL's numeric keeps 16,383 digits after the point
-_TOO_PRECISE: Final = re.compile(r"[eE]-\d{4}|\d{16000}")
+_TOO_LONG: Final = re.compile(r"\d{16000}")
 _LONG_CHARACTERS: Final = 16_000
 
 _object: Final = msgspec.json.Decoder(dict[str, object])
@@ -36,11 +36,13 @@ def clean(text: str) -> str:
 
 def clip(value: object, characters: int) -> str | None:
     """Return a scalar as clean text of at most so many characters; None for absent, blank and structured values."""
+    if value is None:
+        return None
     if isinstance(value, str):
         return clean(value).strip()[:characters] or None
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, (int, float)):
         return str(value)[:characters]
     return None
 
@@ -80,8 +82,19 @@ def _needs_mending(text: str) -> bool:
     """Tell whether well-formed JSON may hold what `jsonb` can't; the searches for rare letters come first."""
     if _NUL_ESCAPE in text:
         return True
-    long = len(text) > _LONG_CHARACTERS or "e-" in text or "E-" in text
-    return long and _TOO_PRECISE.search(text) is not None
+    if len(text) > _LONG_CHARACTERS and _TOO_LONG.search(text) is not None:
+        return True
+    return _is_tiny_in(text, "e-") or _is_tiny_in(text, "E-")
+
+
+def _is_tiny_in(text: str, sign: str) -> bool:
+    """Tell whether four digits follow the sign anywhere: most texts have none, and words like `de-DE` no digits."""
+    place = text.find(sign)
+    while place >= 0:
+        if text[place + 2 : place + 6].isdecimal():
+            return True
+        place = text.find(sign, place + 2)
+    return False
 
 
 def _read_leniently(text: str | bytes) -> object:

@@ -21,6 +21,8 @@ _CACHED: Final = 16_384
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # no place that a visitor can be at
 _NO_PAGE: Final = re.compile(r"(?:data|javascript|vbscript|blob|about|mailto|tel):", re.IGNORECASE)
+# a name may be written with escapes
+_MAYBE_UTM: Final = re.compile(r"utm_|[^=]*%", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 _SEARCH: Final = re.compile(
@@ -72,11 +74,13 @@ def page_of(text: str) -> Page:
     if not url:
         return NO_PAGE
     # a page has few addresses without, and any number with a query: only the former are worth keeping
-    end = min(found for found in (url.find("?"), url.find("#"), len(url)) if found >= 0)
-    place = _place(url[:end])
-    rest = url[end:]
-    utm = _utm(rest[1:].partition("#")[0]) if rest.startswith("?") and place.is_address else None
-    return Page(place.key, (place.shown + rest)[:MAX_URL_CHARACTERS], place.host, place.path, utm)
+    address, asks, query = url.partition("?")
+    if "#" in address:
+        address, asks, query = address.partition("#")[0], "", ""
+    place = _place(address)
+    utm = _utm(query.partition("#")[0]) if asks and place.is_address else None
+    shown = (place.shown + url[len(address) :])[:MAX_URL_CHARACTERS]
+    return Page(place.key, shown, place.host, place.path, utm)
 
 
 class _Place(NamedTuple):
@@ -160,17 +164,17 @@ def _without_password(url: str, parts: SplitResult) -> str:
 def _utm(query: str) -> tuple[str | None, ...] | None:
     if "utm_" not in query and "utm_" not in query.lower():
         return None
-    return _campaign_in(query)
+    fields = query.split("&")
+    if len(fields) > _MAX_QUERY_FIELDS:
+        return None
+    # other fields make every query another one; those of campaigns are few
+    return _campaign_in("&".join(field for field in fields if _MAYBE_UTM.match(field)))
 
 
 @lru_cache(maxsize=_CACHED)
 def _campaign_in(query: str) -> tuple[str | None, ...] | None:
-    try:
-        fields = parse_qsl(query, max_num_fields=_MAX_QUERY_FIELDS, errors="replace")
-    except ValueError:
-        return None
     found: dict[str, str] = {}
-    for name, value in fields:
+    for name, value in parse_qsl(query, errors="replace"):
         text = clip(value, MAX_UTM_CHARACTERS)
         if text is not None:
             found.setdefault(name.lower(), text)
