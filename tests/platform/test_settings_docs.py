@@ -1,9 +1,13 @@
 """The generated pages are those of this source; every setting and error kind is on them."""
 
+import ast
 from pathlib import Path
+
+import pytest
 
 from mainstem.platform import settings_docs
 from mainstem.platform.errors import MainstemError
+from mainstem.platform.refusal_codes import MEANINGS, refusal_codes
 from mainstem.platform.settings import Settings, environment_names
 from mainstem.platform.settings_fields import SECTIONS
 
@@ -52,3 +56,29 @@ def test_every_error_kind_of_the_platform_is_listed() -> None:
         if kind.__module__.startswith("mainstem."):
             assert f"| `{kind.code}` |" in page
     assert "| `not_found` | 404 | There is no such thing. |" in page
+
+
+def test_every_code_of_a_refused_event_has_a_meaning() -> None:
+    package = Path(settings_docs.__file__).parents[1]
+    found = refusal_codes(ast.parse(path.read_text()) for path in package.rglob("*.py"))
+    assert {code for code, _ in found} == set(MEANINGS)
+    assert {stage for _, stage in found} == {"intake", "load", "import"}
+    page = settings_docs.errors_page()
+    for code, meaning in MEANINGS.items():
+        assert f"| `{code}` |" in page, code
+        assert meaning in page
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("RefusedError('too_deep', str(error))", [("too_deep", "intake")]),
+        ("RejectedError('data_invalid', 'No.', 'data')", [("data_invalid", "load")]),
+        ("Refused(event, f'sql_{state}', f'PostgreSQL says {error}')", [("sql_…", "load")]),
+        ("Reject(stage='intake', code='refused_by_database')", [("refused_by_database", "intake")]),
+        ("Reject(1, None, 'intake', error.code, error.reason, None, 'http')", []),
+        ("SomeError('not_a_refusal')", []),
+    ],
+)
+def test_the_code_and_stage_of_a_refusal_are_read_from_the_call(call: str, expected: list[tuple[str, str]]) -> None:
+    assert refusal_codes([ast.parse(call)]) == expected

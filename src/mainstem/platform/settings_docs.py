@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 
 import mainstem
 from mainstem.platform.errors import MainstemError
+from mainstem.platform.refusal_codes import MEANINGS, refusal_codes
 from mainstem.platform.settings import PREFIX, environment_names
 from mainstem.platform.settings_fields import SECTIONS
 
@@ -85,6 +86,24 @@ def errors_page() -> str:
     if narrower:
         lines += ["", "Narrower codes, given where more is known:", "", "| code | kind |", "|---|---|"]
         lines += [f"| `{code}` | `{kind}` |" for code, kind in narrower]
+    lines += [
+        "",
+        "In `errors`, the `code` of a field is the kind of the mistake (`missing`, `enum`, `string_too_long`, …), as pydantic",
+        "names it.",
+        "",
+        "## Refused events",
+        "",
+        "An event may be refused for itself. Codes of the stage `intake` are in the answer: of the event in a bulk request",
+        "(207), or as a 422 when it was sent alone. Those of `load` and `import` come after the answer; `mainstem rejects",
+        "list` and `staging.rejected` show all of them, with the payload.",
+        "",
+        "| code | stage | meaning |",
+        "|---|---|---|",
+    ]
+    stages: dict[str, list[str]] = {}
+    for code, stage in refusal_codes(_sources()):
+        stages.setdefault(code, []).append(stage)
+    lines += [f"| `{code}` | {', '.join(given)} | {MEANINGS[code]} |" for code, given in stages.items()]
     return "\n".join(lines) + "\n"
 
 
