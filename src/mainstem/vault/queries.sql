@@ -19,13 +19,23 @@ join raw.event e
 where e.received_at between $5 and $6
 
 -- name: pass_gate
--- Takes the uids of raw events $3; returns the raw ids that are the first of theirs.
+-- Takes the uids of raw events $3; returns how many of them are the first of theirs.
+with passed as (
 insert into vault.event_seen (tenant_id, event_uid, raw_id)
 select distinct on (n.event_uid, n.tenant_id) n.tenant_id, n.event_uid, n.raw_id
 from unnest($1::integer[], $2::uuid[], $3::bigint[]) as n (tenant_id, event_uid, raw_id)
 order by n.event_uid, n.tenant_id, n.raw_id
 on conflict do nothing
-returning raw_id
+returning 1
+)
+select count(*) from passed
+
+-- name: passed
+-- Raw ids, of those given, that hold their uid in the gate.
+select n.raw_id
+from unnest($1::integer[], $2::uuid[], $3::bigint[]) as n (tenant_id, event_uid, raw_id)
+join vault.event_seen s on s.tenant_id = n.tenant_id and s.event_uid = n.event_uid
+where s.raw_id = n.raw_id
 
 -- name: known
 -- Raw ids, of those given, whose uid has passed the gate by another event.

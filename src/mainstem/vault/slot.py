@@ -210,8 +210,10 @@ async def _pass_gate(
     if not staged:
         return [], []
     new = await queries.pass_gate(connection, [row.event for row in staged])
+    if len(new) == len(staged):
+        return [*staged], []
     fresh = [row for row in staged if row.event.raw_id in new]
-    return fresh, [row for row in staged if row.event.raw_id not in new] if len(fresh) < len(staged) else []
+    return fresh, [row for row in staged if row.event.raw_id not in new]
 
 
 async def _record_rejects(
