@@ -17,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 
 import mainstem
 from mainstem.front import Front
+from mainstem.front.one_write import OneWriteProtocol
 from mainstem.front.openapi import merge_into
 from mainstem.hub import Hub, open_hub
 from mainstem.platform import api_docs, health, http, log, metrics, migrate
@@ -193,7 +194,7 @@ def _config(app: "Application | str", settings: Settings, *, workers: int = 1) -
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         lifespan="on",
         access_log=False,
         log_config=None,
