@@ -43,7 +43,7 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str 
     peer = scope.get("client")
     connected = _parse(str(peer[0])) if peer else None
     if not trusted:
-        return None if connected is None else str(connected)
+        return None if connected is None else _text(connected)
     # a Unix socket has no address: only a proxy on this machine can reach it
     if connected is not None and not _within(connected, trusted):
         return str(connected)
@@ -155,6 +155,11 @@ def _parse(text: str) -> Address | None:
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=4_096)
+def _text(address: Address) -> str:
+    return str(address)
 
 
 def _within(address: Address, networks: Sequence[Network]) -> bool:

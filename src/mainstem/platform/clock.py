@@ -10,4 +10,4 @@ def utc_now() -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return an aware time as RFC 3339 UTC text with microseconds and `Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
