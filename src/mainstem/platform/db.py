@@ -10,7 +10,7 @@ the connection first and never commit. Two kinds of pool exist:
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Final, Literal, TypeAlias
 
@@ -23,6 +23,8 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 _NAME: Final = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
+_RELEASE_S: Final = 1.0
+_LOST: Final = (asyncio.TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _TRANSIENT_STATES: Final = ("08", "40", "53", "57P", "58", "25006", "55P03")
 
 
@@ -60,17 +62,41 @@ async def create_pool(  # noqa: PLR0913 - one parameter per property of a pool
 
 
 @asynccontextmanager
-async def transaction(
-    pool: Pool, *, tenant_id: int | None = None, timeout_s: float = 10.0
-) -> AsyncIterator[Connection]:
+async def transaction(pool: Pool, *, tenant_id: int | None = None, timeout_s: float = 5.0) -> AsyncIterator[Connection]:
     """Yield a connection inside one transaction, bound to a tenant where one is given.
 
-    Raises asyncio.TimeoutError when no connection comes free within `timeout_s`.
+    Raises asyncio.TimeoutError when no connection comes free, or none begins a transaction, within `timeout_s`.
     """
-    async with pool.acquire(timeout=timeout_s) as connection, connection.transaction():
-        if tenant_id is not None:
-            await connection.execute("select set_config('mainstem.tenant_id', $1, true)", str(tenant_id))
+    async with borrow(pool, timeout_s=timeout_s) as connection:
+        transaction_ = connection.transaction()
+        async with asyncio.timeout(timeout_s):
+            await transaction_.start()
+            if tenant_id is not None:
+                await connection.execute("select set_config('mainstem.tenant_id', $1, true)", str(tenant_id))
+        try:
+            yield connection
+        except BaseException:
+            # a server that answers no more keeps a ROLLBACK waiting, too; the connection is dropped then
+            with suppress(*_LOST):
+                async with asyncio.timeout(_RELEASE_S):
+                    await transaction_.rollback()
+            raise
+        await transaction_.commit()
+
+
+@asynccontextmanager
+async def borrow(pool: Pool, *, timeout_s: float = 10.0) -> AsyncIterator[Connection]:
+    """Yield a connection of the pool; one that can't be reset within a second afterwards is dropped.
+
+    Raises asyncio.TimeoutError when none comes free within `timeout_s`.
+    """
+    connection = await pool.acquire(timeout=timeout_s)
+    try:
         yield connection
+    finally:
+        # the pool has closed a connection that it could not reset; what was done with it stays done
+        with suppress(*_LOST):
+            await pool.release(connection, timeout=_RELEASE_S)
 
 
 def is_transient(error: BaseException) -> bool:

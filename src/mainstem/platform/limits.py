@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
-from mainstem.platform.db import Pool, is_transient, load_queries
+from mainstem.platform.db import Pool, borrow, is_transient, load_queries
 
 LEASE_SHARE: Final = 50
 _MOST_SUBJECTS: Final = 50_000
@@ -158,7 +158,7 @@ class RateLimiter:
         return self._spend_local(subject, cost, limit=limit, window_s=window_s)
 
     async def _spend_shared(self, subject: str, cost: int, *, limit: int, window_s: int) -> tuple[bool, Window]:
-        async with self._pool.acquire(timeout=_TIMEOUT_S) as connection:
+        async with borrow(self._pool, timeout_s=_TIMEOUT_S) as connection:
             row = await connection.fetchrow(_QUERIES["spend"], subject, window_s, limit, cost, timeout=_TIMEOUT_S)
         if row is None:
             msg = "the query for rate limits always returns a row"
