@@ -60,6 +60,26 @@ async def test_expands_compressed_bodies(encoding, pack):
     assert await read_body(receiver(pack(b'{"a":1}')), limit=100, encoding=encoding) == b'{"a":1}'
 
 
+@pytest.mark.parametrize("encoding", [b"", b" ", b"identity", b"Identity"])
+async def test_a_body_that_is_not_compressed_stays_as_it_is(encoding):
+    assert await read_body(receiver(b"{}"), limit=100, encoding=encoding) == b"{}"
+
+
+async def test_all_members_of_a_gzip_body_count():
+    text = b"[" + b"1," * 500 + b"1]"
+    packed = gzip.compress(text[:100]) + gzip.compress(b"") + gzip.compress(text[100:])
+    assert await read_body(receiver(packed), limit=len(text), encoding=b"GZIP") == text
+    with pytest.raises(PayloadTooLargeError):
+        await read_body(receiver(packed), limit=len(text) - 1, encoding=b"gzip")
+    with pytest.raises(BadRequestError):
+        await read_body(receiver(packed + b"more"), limit=10_000, encoding=b"gzip")
+
+
+async def test_thousands_of_empty_members_are_refused():
+    with pytest.raises(BadRequestError):
+        await read_body(receiver(gzip.compress(b"") * 1_000), limit=100_000, encoding=b"gzip")
+
+
 async def test_refuses_a_compression_bomb():
     bomb = gzip.compress(b"0" * 50_000_000)
     with pytest.raises(PayloadTooLargeError):

@@ -31,10 +31,16 @@ log = structlog.get_logger(__name__)
 
 _PREFLIGHT: Final = [
     (b"access-control-allow-methods", b"POST"),
-    (b"access-control-allow-headers", b"authorization, content-type, x-api-key, x-customer-id"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, content-type, content-encoding, x-api-key, x-customer-id, x-request-id",
+    ),
     (b"access-control-max-age", b"86400"),
 ]
-_EXPOSED: Final = (b"access-control-expose-headers", b"x-request-id, x-response-time, retry-after, ratelimit-limit")
+_EXPOSED: Final = (
+    b"access-control-expose-headers",
+    b"x-request-id, x-response-time, retry-after, ratelimit-limit, ratelimit-remaining, ratelimit-reset",
+)
 
 
 class Front:

@@ -19,6 +19,8 @@ Receive = Callable[[], Awaitable[Message]]
 
 _WBITS: Final = {b"gzip": 31, b"x-gzip": 31, b"deflate": 47}
 MAX_DEPTH: Final = 64
+# the rest of the body is copied for each member, so thousands of tiny ones would cost dearly
+_MOST_MEMBERS: Final = 100
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
 )
@@ -49,7 +51,7 @@ async def read_body(
         body = await _rest(receive, body, limit)
     elif len(body) > limit:
         raise _too_large(limit)
-    return body if encoding is None or encoding == b"identity" else _expand(body, encoding, limit)
+    return _expand(body, encoding.strip().lower(), limit) if encoding else body
 
 
 async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
@@ -68,20 +70,35 @@ async def _rest(receive: Receive, first: bytes, limit: int) -> bytes:
 
 
 def _expand(body: bytes, encoding: bytes, limit: int) -> bytes:
-    wbits = _WBITS.get(encoding.strip().lower())
+    if encoding in {b"", b"identity"}:
+        return body
+    wbits = _WBITS.get(encoding)
     if wbits is None:
         raise UnsupportedMediaTypeError("Content-Encoding must be gzip, deflate or identity.", field="Content-Encoding")
     for candidate in (wbits, -15) if wbits == _WBITS[b"deflate"] else (wbits,):
-        expander = zlib.decompressobj(wbits=candidate)
-        try:
-            expanded = expander.decompress(body, limit + 1)
-        except zlib.error:
-            continue
-        if len(expanded) > limit or expander.unconsumed_tail:
-            raise _too_large(limit)
-        if expander.eof:
+        expanded = _members(body, candidate, limit)
+        if expanded is not None:
             return expanded
     raise BadRequestError("The compressed body is damaged or cut short.")
+
+
+def _members(body: bytes, wbits: int, limit: int) -> bytes | None:
+    """Return what all members of a compressed body hold (RFC 1952, 2.2 allows several); None when it is damaged."""
+    expanded = b""
+    for _ in range(_MOST_MEMBERS):
+        expander = zlib.decompressobj(wbits=wbits)
+        try:
+            expanded += expander.decompress(body, limit + 1 - len(expanded))
+        except zlib.error:
+            return None
+        if len(expanded) > limit or expander.unconsumed_tail:
+            raise _too_large(limit)
+        if not expander.eof:
+            return None
+        body = expander.unused_data
+        if not body:
+            return expanded
+    return None
 
 
 def _too_large(limit: int) -> PayloadTooLargeError:
