@@ -94,6 +94,9 @@ def test_a_browser_with_a_public_key_speaks_only_for_itself():
     [
         (b"{}", "missing_field", "page_url"),
         (b'{"event_type":"page_view"}', "missing_field", "page_url"),
+        (b'{"page_url":"  "}', "missing_field", "page_url"),
+        (b'{"page_url":"about:blank"}', "invalid_field", "page_url"),
+        (b'{"page_url":"JavaScript:void(0)","event_type":"page_view"}', "invalid_field", "page_url"),
         (b'{"page_url":7}', "invalid_field", "page_url"),
         (b'{"page_url":"' + b"x" * 4097 + b'"}', "invalid_field", "page_url"),
         (b'{"page_url":"/","event_data":[]}', "invalid_field", "event_data"),
@@ -111,5 +114,10 @@ def test_refusals_name_the_field(text, code, field):
     assert (refused.value.code, refused.value.field) == (code, field)
 
 
+def test_a_page_may_be_named_by_its_path_alone():
+    assert site_event(b'{"page_url":"/menu"}', sender()).event.kind == "page.viewed"
+
+
 def test_page_url_is_required_for_a_page_view_only():
+    assert site_event(b'{"page_url":"about:blank","event_type":"signup"}', sender()).event.kind == "site.signup"
     assert site_event(b'{"event_type":"signup"}', sender()).event.kind == "site.signup"

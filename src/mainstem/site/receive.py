@@ -12,6 +12,7 @@ import msgspec
 
 from mainstem.events.model import EventFlag, NewEvent
 from mainstem.events.receive import Accepted, RefusedError, Sender, identity, refusal, text_id, when
+from mainstem.site.urls import page_of
 
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_EVENT_TYPE_CHARACTERS: Final = 100
@@ -75,10 +76,10 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
     if event_type is not None and len(event_type) > MAX_EVENT_TYPE_CHARACTERS:
         raise RefusedError("invalid_field", "event_type must be a string of at most 100 characters.", "event_type")
     page_url = body.page_url or body.url or details.page_url or details.url
-    if not page_url and event_type in {None, "page_view"}:
-        raise RefusedError("missing_field", "page_url is required for a page_view.", "page_url")
     if page_url and len(page_url) > MAX_URL_CHARACTERS:
         raise RefusedError("invalid_field", "page_url must be a string of at most 4,096 characters.", "page_url")
+    if event_type in {None, "page_view"}:
+        _check_page(page_url)
     occurred_at, flags = when(sender, body.timestamp, body.sent_at)
     ip, user_agent, flags = _client(body, details, sender, flags)
     message_id = text_id(body.event_id, "event_id")
@@ -108,6 +109,17 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
         data,
     )
     return Accepted(event, event_id)
+
+
+def _check_page(page_url: str | None) -> None:
+    """Refuse a page view without a page now, while its sender listens: the loader could only put it aside."""
+    if not page_url or page_url.isspace():
+        raise RefusedError("missing_field", "page_url is required for a page_view.", "page_url")
+    # nearly every address has slashes, so few are parsed here
+    if "//" not in page_url and page_of(page_url).key is None:
+        raise RefusedError(
+            "invalid_field", f"page_url must be the address of a page; {page_url!r:.200} is none.", "page_url"
+        )
 
 
 def _either(top: _Scalar, inner: _Scalar, field: str) -> str | None:
