@@ -62,6 +62,7 @@ def test_no_event_is_ever_further_ahead_than_allowed(occurred_at, sent_at):
     ("value", "expected"),
     [
         ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02t03:04:05z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2026-01-02T03:04:05+02:00", datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)),
         ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         (1767323045, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),

@@ -90,7 +90,7 @@ def parse_time(value: object, field: str) -> datetime | None:
         return None
     try:
         if isinstance(value, str):
-            moment = datetime.fromisoformat(value)
+            moment = datetime.fromisoformat(value.upper() if value.endswith("z") else value)
             if moment.tzinfo is not UTC:
                 moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool):
