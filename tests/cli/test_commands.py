@@ -173,6 +173,13 @@ class TestFailures:
             failed = cli(*command)
             assert (failed.code, failed.err.count("\n")) == (3, 1), command
 
+    def test_an_unknown_host_is_exit_code_3(self, cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:hidden@host.invalid/nothing")
+        for command in (["tenant", "list"], ["migrate", "status"]):
+            failed = cli(*command)
+            assert (failed.code, failed.err.count("\n")) == (3, 1), command
+            assert "hidden" not in failed.err
+
     def test_an_unmigrated_database_says_what_to_do(self, cli, empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("DATABASE_URL", empty_dsn)
         failed = cli("tenant", "list")
@@ -206,10 +213,15 @@ class TestItself:
 
     def test_db_url_is_the_configured_one(self, on_database, dsn: str) -> None:
         assert on_database("db", "url").out == f"{dsn}\n"
+        assert json.loads(on_database("db", "url", "--json").out) == {"url": dsn}
 
     def test_settings_in_both_forms(self, cli) -> None:
         assert "# DATABASE_URL=" in cli("settings", "--env").out or "#DATABASE_URL=" in cli("settings").out
         assert cli("settings", "--markdown").out.startswith("# Settings\n")
+        rows = {row["name"]: row for row in json.loads(cli("settings", "--json").out)}
+        assert rows["DATABASE_URL"]["other_names"] == ["SYSTEM_DATABASE_URL"]
+        assert rows["DATABASE_POOL_SIZE"]["default"] == 20
+        assert rows["MAINSTEM_DATA_DIR"]["default"] == "data"
 
     def test_the_reference_page_has_every_command(self) -> None:
         page = cli_page()

@@ -1,5 +1,6 @@
 """What an error means to the person at the command line: one line and an exit code."""
 
+import socket
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -63,7 +64,7 @@ def _of_the_database(error: BaseException, line: str) -> Failure | None:
             return Failure(f"the schema is not up to date ({line}): run mainstem migrate up", ExitCode.FAILED)
         code = ExitCode.DATABASE if state.startswith(_CONNECTION_STATES) else ExitCode.FAILED
         return Failure(f"the database says: {line}", code)
-    if isinstance(error, asyncpg.InterfaceError | ConnectionError | TimeoutError):
+    if isinstance(error, asyncpg.InterfaceError | ConnectionError | TimeoutError | socket.gaierror):
         return Failure(f"the database can't be reached: {line or type(error).__name__}", ExitCode.DATABASE)
     return None
 
