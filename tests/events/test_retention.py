@@ -68,7 +68,66 @@ async def test_drops_old_days_only_when_their_events_are_loaded(
     at_last = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=92))
     assert at_last is not None
     assert at_last.partitions_dropped == ("event_20010315",)
-    assert await connection.fetchval("select count(*) from raw.batch") == 2
+
+
+async def test_a_commit_under_way_keeps_the_day_that_it_brings_events_of(
+    dsn: str, worker_pool: Pool, connection: asyncpg.Connection
+) -> None:
+    await sweep(worker_pool, retention_days=90, now=NOW)
+    assert await retention.drop_partitions(connection, NOW) == ("event_20010314",)
+    late = await asyncpg.connect(dsn)
+    try:
+        async with late.transaction():
+            batch_id = await late.fetchval("select raw.append(1, '[{\"kind\": \"page.viewed\"}]', 'spool')")
+            await late.execute("update raw.event set received_at = $1", NOW)
+            await late.execute(
+                "update raw.batch set received_from = $1, received_to = $1 where batch_id = $2", NOW, batch_id
+            )
+            dropping = asyncio.create_task(retention.drop_partitions(connection, NOW + timedelta(days=1)))
+            await until(lambda: _somebody_waits(late))
+        assert await dropping == ()
+    finally:
+        await late.close()
+    assert await connection.fetchval("select raw_id from raw.event") == batch_id
+
+
+async def _somebody_waits(connection: asyncpg.Connection) -> bool:
+    return bool(await connection.fetchval("select exists (select from pg_locks where not granted)"))
+
+
+async def test_the_ledger_goes_with_the_days_and_not_before(
+    worker_pool: Pool, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_PRUNE_ROWS", 7)
+    await sweep(worker_pool, retention_days=90, now=NOW)
+    # 20 batches on the 14th, of which one waits, 20 on the 15th
+    await connection.execute(
+        """
+        insert into raw.batch (batch_id, tenant_id, events, origin, received_from, received_to, committed_at, loaded_at, loaded)
+        select n, 1, 1, 'http', at, at, at, case when n <> 5 then at end, case when n <> 5 then 1 else 0 end
+        from generate_series(1, 40) n, lateral (select $1::timestamptz - make_interval(days => (n <= 20)::int) as at) x
+        """,
+        NOW,
+    )
+    waiting = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=90))
+    assert waiting is not None
+    assert (waiting.partitions_dropped, waiting.batches_pruned) == ((), 0)
+    await connection.execute("update raw.batch set loaded_at = $1, loaded = 1 where batch_id = 5", NOW)
+    report = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=90))
+    assert report is not None
+    assert (report.partitions_dropped, report.batches_pruned) == (("event_20010314",), 20)
+    assert await connection.fetchval("select min(batch_id) from raw.batch") == 21
+
+
+async def test_events_that_came_after_their_day_had_gone_go_when_they_are_loaded(
+    worker_pool: Pool, connection: asyncpg.Connection, start_intake: StartIntake
+) -> None:
+    intake = await start_intake()
+    for moment in (NOW, NOW + timedelta(hours=1)):
+        await intake.commit([new_event()._replace(received_at=moment)])
+    await connection.execute("update raw.batch set loaded_at = now(), loaded = events where received_to = $1", NOW)
+    await sweep(worker_pool, retention_days=90)
+    assert await connection.fetch("select received_at from raw.event_default") == [(NOW + timedelta(hours=1),)]
 
 
 async def test_prunes_old_rejects_and_rate_windows(
@@ -112,10 +171,17 @@ async def test_a_reader_in_the_way_postpones_and_does_not_block_intake(
     worker_pool: Pool, connection: asyncpg.Connection
 ) -> None:
     await sweep(worker_pool, retention_days=90, now=NOW)
+    await sweep(worker_pool, retention_days=900, now=NOW + timedelta(days=100))
     async with connection.transaction():
         await connection.fetch("select from raw.event")
+        done: list[str] = []
+
+        async def step(_: Connection) -> None:
+            done.append("step")
+
         with pytest.raises(asyncpg.LockNotAvailableError):
-            await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=100))
+            await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=100), steps={"step": step})
+        assert done == ["step"]
     report = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=100))
     assert report is not None
     assert report.partitions_dropped

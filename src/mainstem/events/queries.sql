@@ -32,6 +32,10 @@ select raw.ensure_partitions($1, $2)
 -- Drops day partitions before $1 whose events are all loaded; their names.
 select partition_name from raw.drop_partitions($1) as partition_name order by partition_name
 
+-- name: prune_batches
+-- Deletes at most $2 ledger rows of loaded batches whose days before $1 are dropped; how many.
+select raw.prune_batches($1, $2)
+
 -- name: prune_rejected
 -- Deletes at most $2 of the oldest rejects, those from before $1; ids are in the order of time.
 with oldest as (

@@ -23,6 +23,8 @@ from mainstem.platform.settings import Settings
 DAYS_AHEAD: Final = 7
 INTERVAL_S: Final = 3_600.0
 RETRY_S: Final = 30.0
+BLOCKED_RETRY_S: Final = 300.0
+"""Pause after a lock was not to be had: each try lets intake wait for a moment, too."""
 _PRUNE_ROWS: Final = 10_000
 _RATE_WINDOW_AGE: Final = timedelta(days=1)
 _TIMEOUT_S: Final = 120.0
@@ -41,6 +43,7 @@ class Report:
 
     partitions_made: int
     partitions_dropped: tuple[str, ...]
+    batches_pruned: int
     rejects_pruned: int
     rate_windows_pruned: int
     steps: Mapping[str, object] = field(default_factory=dict)
@@ -51,10 +54,12 @@ async def sweep(
 ) -> Report | None:
     """Do one round of upkeep as the owner; None when another process of the cluster is at it.
 
-    Makes the day partitions from yesterday to a week ahead, drops loaded days and prunes rejects older than
-    `retention_days`, prunes old rate windows, then runs the steps of other modules by name.
+    Makes the day partitions from yesterday to a week ahead, prunes rejects older than `retention_days` and old
+    rate windows, runs the steps of other modules by name, and drops loaded days with their part of the ledger.
+    Raises asyncpg.LockNotAvailableError when somebody else's transaction is in the way of the last.
     """
     moment = now or utc_now()
+    oldest = moment - timedelta(days=retention_days)
     async with pool.acquire(timeout=_TIMEOUT_S) as connection:
         if not await connection.fetchval(_sql["try_maintenance_lock"]):
             return None
@@ -63,10 +68,12 @@ async def sweep(
             await connection.execute("set lock_timeout = '2s'")
             return Report(
                 partitions_made=await ensure_partitions(connection, moment),
-                partitions_dropped=await drop_partitions(connection, moment - timedelta(days=retention_days)),
-                rejects_pruned=await prune_rejected(connection, moment - timedelta(days=retention_days)),
+                rejects_pruned=await prune_rejected(connection, oldest),
                 rate_windows_pruned=await prune_rate_windows(connection, moment - _RATE_WINDOW_AGE),
                 steps={name: await step(connection) for name, step in steps.items()},
+                # what may fail for a reader in the way comes last
+                partitions_dropped=await drop_partitions(connection, oldest),
+                batches_pruned=await prune_batches(connection, oldest),
             )
         finally:
             # a lost connection has let go of the lock by itself
@@ -76,7 +83,7 @@ async def sweep(
 
 
 async def run(pool: Pool, settings: Settings, stop: asyncio.Event, *, steps: Mapping[str, Step] = _NO_STEPS) -> None:
-    """Sweep now and then hourly until `stop` is set; after a failure again in half a minute."""
+    """Sweep now and then hourly until `stop` is set; after a failure again in half a minute, or some minutes."""
     while not stop.is_set():
         pause_s = INTERVAL_S
         try:
@@ -86,11 +93,12 @@ async def run(pool: Pool, settings: Settings, stop: asyncio.Event, *, steps: Map
                     "retention_swept",
                     made=report.partitions_made,
                     dropped=report.partitions_dropped,
+                    batches=report.batches_pruned,
                     rejects=report.rejects_pruned,
                 )
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
             _log.warning("retention_failed", reason=str(error))
-            pause_s = RETRY_S
+            pause_s = BLOCKED_RETRY_S if isinstance(error, asyncpg.LockNotAvailableError) else RETRY_S
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await stop.wait()
@@ -108,6 +116,14 @@ async def ensure_partitions(connection: Connection, now: datetime) -> int:
 async def drop_partitions(connection: Connection, before: datetime) -> tuple[str, ...]:
     """Drop the day partitions before the day of `before` whose events are all loaded; return their names."""
     return tuple(row[0] for row in await connection.fetch(_sql["drop_partitions"], before.date(), timeout=_TIMEOUT_S))
+
+
+async def prune_batches(connection: Connection, before: datetime) -> int:
+    """Delete ledger rows of batches whose days before that of `before` are dropped, in small transactions."""
+    pruned = 0
+    while gone := await connection.fetchval(_sql["prune_batches"], before.date(), _PRUNE_ROWS, timeout=_TIMEOUT_S):
+        pruned += gone
+    return pruned
 
 
 async def prune_rejected(connection: Connection, before: datetime) -> int:

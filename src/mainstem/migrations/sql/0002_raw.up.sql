@@ -27,7 +27,8 @@ create table raw.batch (
     (loaded_at is null and loaded + duplicates + rejected = 0)
     or (loaded_at is not null and loaded + duplicates + rejected = events)),
   constraint batch_received_check check (received_from <= received_to)
-) with (fillfactor = 80);
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 5000);
+-- every load leaves a dead entry at the head of the index that claims read: vacuum must come by the thousands
 comment on table raw.batch is
   'The ledger: one row per group commit and tenant. acknowledged = loaded + duplicates + rejected, by constraint.';
 comment on column raw.batch.batch_id is 'raw_id of its first event; its events are batch_id … batch_id + events - 1.';
@@ -92,28 +93,73 @@ begin
   return made;
 end $$;
 
+-- Whether an event of that day (UTC) is still to be loaded.
+create function raw.is_waiting(p_day date) returns boolean
+language sql stable
+as $$
+  select exists (
+    select from raw.batch b
+    where b.loaded_at is null
+      and b.received_from < ((p_day + 1)::text || ' 00:00+00')::timestamptz
+      and b.received_to >= (p_day::text || ' 00:00+00')::timestamptz)
+$$;
+
+-- The day partitions of raw.event.
+create function raw.days() returns table (name text, day date)
+language sql stable
+as $$
+  select c.relname, to_date(substr(c.relname, 7), 'YYYYMMDD')
+  from pg_inherits i join pg_class c on c.oid = i.inhrelid
+  where i.inhparent = 'raw.event'::regclass and c.relname ~ '^event_[0-9]{8}$'
+$$;
+
 -- Drops day partitions that ended before p_before and hold no event of an unloaded batch; returns their names.
+-- Events that came so late that their day was gone lie in the default partition: they go one by one.
 create function raw.drop_partitions(p_before date) returns setof text
 language plpgsql
 as $$
 declare
   part record;
 begin
-  for part in
-    select c.relname, to_date(substr(c.relname, 7), 'YYYYMMDD') as day
-    from pg_inherits i join pg_class c on c.oid = i.inhrelid
-    where i.inhparent = 'raw.event'::regclass and c.relname ~ '^event_[0-9]{8}$'
-    order by c.relname
-  loop
-    continue when part.day >= p_before;
-    continue when exists (
-      select from raw.batch b
-      where b.loaded_at is null
-        and b.received_from < ((part.day + 1)::text || ' 00:00+00')::timestamptz
-        and b.received_to >= (part.day::text || ' 00:00+00')::timestamptz);
-    execute format('drop table raw.%I', part.relname);
-    return next part.relname;
+  for part in select d.name, d.day from raw.days() d where d.day < p_before order by d.day loop
+    continue when raw.is_waiting(part.day);
+    -- first the lock, then the look that counts: a commit under way may bring events of that day from a spool
+    lock table only raw.event in access exclusive mode;
+    continue when raw.is_waiting(part.day);
+    execute format('drop table raw.%I', part.name);
+    return next part.name;
   end loop;
+  delete from raw.event_default e
+  where e.received_at < (p_before::text || ' 00:00+00')::timestamptz
+    and not exists (
+      select from raw.batch b
+      where b.loaded_at is null and e.received_at between b.received_from and b.received_to);
+end $$;
+
+-- Deletes at most p_most rows of the ledger, those of loaded batches whose events are dropped; returns how many.
+-- What became of them stays counted in business.pipeline_total.
+create function raw.prune_batches(p_before date, p_most integer) returns integer
+language plpgsql
+as $$
+declare
+  v_before constant timestamptz :=
+    (least(p_before, (select min(d.day) from raw.days() d))::text || ' 00:00+00')::timestamptz;
+  pruned integer;
+begin
+  delete from raw.batch b
+  where b.batch_id = any (array(
+    select o.batch_id
+    from platform.tenant t
+    cross join lateral (
+      select l.batch_id
+      from raw.batch l
+      where l.tenant_id = t.tenant_id and l.committed_at < v_before
+        and l.received_to < v_before and l.loaded_at is not null
+      order by l.committed_at
+      limit p_most) o
+    limit p_most));
+  get diagnostics pruned = row_count;
+  return pruned;
 end $$;
 
 select raw.ensure_partitions(current_date - 1, current_date + 7);
