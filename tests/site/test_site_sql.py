@@ -271,6 +271,17 @@ async def test_a_misspelt_tenant_is_refused_and_not_taken_for_the_default(connec
     answer = await track(connection)
     assert (answer["success"], answer["message"]) == (False, "mainstem.tenant names no tenant.")
     assert await connection.fetchval("select count(*) from raw.batch") == 0
+    await connection.execute("reset mainstem.tenant")
+    assert (await track(connection))["success"]
+    await connection.execute("set mainstem.tenant = 'nobody'")
+    for query in (
+        "select * from staging.pipeline_dashboard",
+        "select * from staging.get_pipeline_status()",
+        "select staging.auto_process_if_needed()",
+        "select staging.trigger_pipeline_now()",
+    ):
+        with pytest.raises(asyncpg.InvalidParameterValueError, match=r"mainstem\.tenant names no tenant: nobody"):
+            await connection.fetch(query)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)

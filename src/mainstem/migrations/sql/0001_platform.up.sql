@@ -45,10 +45,20 @@ comment on function platform.current_tenant_id() is
   'Tenant chosen by the setting mainstem.tenant_id or mainstem.tenant; null when none is set.';
 
 create function platform.acting_tenant_id() returns integer
-language sql stable
-as $$ select coalesce(platform.current_tenant_id(), platform.tenant_id_of_slug('default')) $$;
+language plpgsql stable
+as $$
+declare
+  v_tenant constant integer := platform.current_tenant_id();
+  v_slug   constant text := nullif(current_setting('mainstem.tenant', true), '');
+begin
+  -- whoever names a tenant means that one: a slip of the pen must not show or change another's events
+  if v_tenant is null and v_slug is not null then
+    raise exception 'mainstem.tenant names no tenant: %', v_slug using errcode = 'invalid_parameter_value';
+  end if;
+  return coalesce(v_tenant, platform.tenant_id_of_slug('default'));
+end $$;
 comment on function platform.acting_tenant_id() is
-  'As current_tenant_id(), and the tenant default when none is set: for people in psql.';
+  'As current_tenant_id(), and the tenant default when no setting names one: for people in psql.';
 
 create table platform.api_key (
   api_key_id      integer generated always as identity primary key,

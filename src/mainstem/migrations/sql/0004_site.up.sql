@@ -207,8 +207,8 @@ returns jsonb
 language plpgsql
 as $$
 declare
-  v_tenant  integer := platform.acting_tenant_id();
-  v_unset   boolean := platform.current_tenant_id() is null;
+  v_tenant  integer := platform.current_tenant_id();
+  v_unset   boolean := v_tenant is null;
   v_details jsonb := coalesce(nullif(p_event_data, 'null'), '{}');
   v_type    text := coalesce(nullif(btrim(p_event_type), ''), 'page_view');
   v_slug    text := btrim(regexp_replace(lower(v_type), '[^a-z0-9_]+', '_', 'g'), '_');
@@ -247,6 +247,7 @@ begin
   if v_refusal is not null then
     return jsonb_build_object('success', false, 'message', v_refusal, 'event_id', v_message);
   end if;
+  v_tenant := platform.acting_tenant_id();
   v_at := api.event_time(v_details ->> 'timestamp');
   if v_at is null then
     v_at := v_now;
