@@ -16,7 +16,7 @@ from mainstem.events.intake import Intake
 from mainstem.events.log import PostgresLog
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.recovery import merged
-from mainstem.events.spool import Entry, Spool
+from mainstem.events.spool import Chunk, Entry, Spool, SpoolError
 from mainstem.platform.errors import UnavailableError
 
 NOWHERE = "postgresql://postgres@127.0.0.1:1/none"
@@ -221,6 +221,49 @@ async def test_what_a_dead_process_left_is_drained_by_the_next(
         return len(await stored_uids(dsn)) == 3
 
     await until(all_there)
+    assert set(await stored_uids(dsn)) == {event.event_uid for event in events}
+
+
+class _Unforgetful(Spool):
+    """A spool whose disk is too full to delete, for some tries."""
+
+    tries = 3
+
+    async def forget(self, chunk: Chunk) -> None:
+        self.tries -= 1
+        if self.tries >= 0:
+            msg = "database or disk is full"
+            raise SpoolError(msg)
+        await super().forget(chunk)
+
+
+async def test_what_the_spool_fails_to_forget_is_drained_once(
+    dsn: str, tmp_path: Path, start_intake: StartIntake
+) -> None:
+    before = Spool(tmp_path / "spool")
+    await before.open()
+    events = [new_event() for _ in range(3)]
+    await before.append([PendingGroup(1, "http", events)])
+    await before.close()
+    spool = _Unforgetful(tmp_path / "spool")
+    intake = await start_intake(dsn, spool=spool)
+    await _drained(intake)
+    assert spool.tries < 0
+    assert await stored_uids(dsn) == [event.event_uid for event in events]
+
+
+async def test_ids_that_another_server_dealt_again_are_no_reason_to_refuse(
+    dsn: str, tmp_path: Path, start_intake: StartIntake, connection: asyncpg.Connection
+) -> None:
+    one = await start_intake(dsn, spool=Spool(tmp_path / "one"))
+    events = [new_event() for _ in range(3)]
+    await one.commit(events[:1])
+    # as after a failover to a standby that had not heard of the last block
+    await connection.execute("select setval('raw.raw_id_block', 1, false)")
+    two = await start_intake(dsn, spool=Spool(tmp_path / "two"))
+    await two.commit(events[1:2])
+    await two.commit(events[2:])
+    await _drained(two)
     assert set(await stored_uids(dsn)) == {event.event_uid for event in events}
 
 

@@ -122,6 +122,29 @@ async def test_a_damaged_file_is_put_aside_and_kept(tmp_path: Path) -> None:
     await spool.close()
 
 
+async def test_an_unreadable_entry_is_set_aside_and_holds_up_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    await spool.open()
+    events = [new_event() for _ in range(4)]
+    for event in events:
+        await spool.append([group(event)])
+    await spool.close()
+    path = tmp_path / "spool" / "intake-0.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("update entry set body = x'93' where entry_id in (1, 3)")
+    db.close()
+    spool = Spool(tmp_path / "spool")
+    await spool.open()
+    assert events_of(chunk := await spool.peek(100)) == [events[1], events[3]]
+    assert chunk is not None
+    await spool.forget(chunk)
+    assert (await spool.peek(100), spool.waiting_events, spool.waiting_bytes) == (None, 0, 0)
+    await spool.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("select entry_id from unreadable").fetchall() == [(1,), (3,)]
+    db.close()
+
+
 async def test_each_process_has_its_own_file_and_inherits_when_it_starts(tmp_path: Path) -> None:
     one, two = Spool(tmp_path / "spool"), Spool(tmp_path / "spool")
     await one.open()

@@ -111,6 +111,8 @@ class PostgresLog:
     async def _connected(self) -> "asyncpg.Connection[asyncpg.Record]":
         if self._connection is None or self._connection.is_closed():
             self._connection = await _connect(self._dsn)
+            # perhaps another server, that was given the place of the first and may not know of its last blocks
+            self._ids = RawIds()
         return self._connection
 
     async def _first_id(self, connection: "asyncpg.Connection[asyncpg.Record]", count: int) -> int:
@@ -126,6 +128,9 @@ class PostgresLog:
 
 def _is_data_error(error: BaseException) -> bool:
     """Tell whether the rows were refused: by the server (classes 22, 23, 54) or while they were encoded."""
+    if isinstance(error, asyncpg.UniqueViolationError):
+        # the only keys are our own raw ids, which are new after the next connect
+        return False
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "").startswith(_DATA_STATES)
     # rows are encoded here: a lone surrogate or a number out of range shows as Python's own error

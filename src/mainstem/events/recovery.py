@@ -42,6 +42,7 @@ class Recovery:
         self._append_timeout_s = append_timeout_s
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._drained: Chunk | None = None
         self.log_is_up = False
         self.last_error: str | None = None
 
@@ -113,6 +114,7 @@ class Recovery:
 
     async def _drain_chunk(self) -> bool:
         """Bring the oldest spooled events into the log; tell whether there were any. Without any, ping."""
+        await self._forget_drained()
         chunk = await self._spool.peek(DRAIN_EVENTS)
         if chunk is None:
             if not self.log_is_up:
@@ -123,9 +125,16 @@ class Recovery:
             await self._append(*merged(chunk.entries))
         except RowsRefusedError:
             await self._drain_singly(chunk)
-        await self._spool.forget(chunk)
-        metrics.spool_depth(self._spool.waiting_events)
+        self._drained = chunk
+        await self._forget_drained()
         return True
+
+    async def _forget_drained(self) -> None:
+        """Delete what the log has taken, before anything else: a spool that fails here must not drain it for ever."""
+        if self._drained is not None:
+            await self._spool.forget(self._drained)
+            self._drained = None
+            metrics.spool_depth(self._spool.waiting_events)
 
     async def _drain_singly(self, chunk: Chunk) -> None:
         """Append event by event; one that the database refuses becomes a reject with the reason."""

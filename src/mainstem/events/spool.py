@@ -115,12 +115,28 @@ class SpoolFile:
     def forget(self, last_entry_id: int) -> None:
         """Delete the entries up to this one."""
         with self._db:
+            events, size = self._db.execute(
+                "select coalesce(sum(events), 0), coalesce(sum(bytes), 0) from entry where entry_id <= ?",
+                (last_entry_id,),
+            ).fetchone()
             self._db.execute("delete from entry where entry_id <= ?", (last_entry_id,))
-        self._count()
+        # not counted anew: that reads the whole file, once per chunk
+        self.events -= events
+        self.bytes -= size
         if not self.bytes:
             # gives the disk back; an empty table costs nothing to rewrite
             self._db.execute("vacuum")
             self._db.execute("pragma wal_checkpoint(truncate)")
+
+    def set_aside(self, entry_id: int) -> None:
+        """Move an entry that can't be read to the table `unreadable` of the same file, for a person to look at."""
+        with self._db:
+            self._db.execute("create table if not exists unreadable (entry_id integer, events integer, body blob)")
+            self._db.execute(
+                "insert into unreadable select entry_id, events, body from entry where entry_id = ?", (entry_id,)
+            )
+            self._db.execute("delete from entry where entry_id = ?", (entry_id,))
+        self._count()
 
     def close(self) -> None:
         """Close the file and let others claim it."""
@@ -207,9 +223,9 @@ class Spool:
 
     def _peek(self, max_events: int) -> Chunk | None:
         for file in self._files():
-            if rows := file.oldest(max_events):
-                entries = [msgspec.msgpack.decode(body, type=Entry) for _, body in rows]
-                return Chunk(entries, file, rows[-1][0])
+            while rows := file.oldest(max_events):
+                if entries := _readable(file, rows):
+                    return Chunk(entries, file, rows[-1][0])
         return None
 
     def _files(self) -> list[SpoolFile]:
@@ -242,6 +258,18 @@ class Spool:
 
     def _path(self, slot: int) -> Path:
         return self._folder / f"intake-{slot}.sqlite"
+
+
+def _readable(file: SpoolFile, rows: Sequence[tuple[int, bytes]]) -> list[Entry]:
+    """Return the entries; one that is damaged is set aside, so that it does not hold up all that came after it."""
+    entries: list[Entry] = []
+    for entry_id, body in rows:
+        try:
+            entries.append(msgspec.msgpack.decode(body, type=Entry))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            file.set_aside(entry_id)
+            _log.exception("spool_entry_unreadable", file=str(file.path), entry=entry_id)
+    return entries
 
 
 def _open(path: Path) -> sqlite3.Connection:
