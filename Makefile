@@ -14,6 +14,7 @@ ARGS ?=
 
 help: ## Show this
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' Makefile
+	@echo 'Options go in ARGS, quoted: make up ARGS="--port 9000", make test ARGS="-k spool -x"'
 
 setup: $(STAMP) ## Make .venv with everything
 

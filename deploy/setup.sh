@@ -23,7 +23,7 @@ for name in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11 pyt
 done
 if [ -z "$python" ]; then
     found=$(python3 --version 2>&1) || found="no python3"
-    fail "Python 3.11 or newer is needed, found $found. Debian, Ubuntu: apt install python3 python3-venv; Fedora: dnf install python3.13; macOS: brew install python"
+    fail "Python 3.11 or newer is needed, found $found. Debian 12, Ubuntu 24.04 or newer: apt install python3 python3-venv; Ubuntu 22.04: apt install python3.11 python3.11-venv; Fedora: dnf install python3.13; macOS: brew install python"
 fi
 
 if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then

@@ -1,9 +1,11 @@
 """The commands for tenants, keys, users, schema and rejects: answers, JSON, exit codes, one line for a failure."""
 
 import json
+import os
 import subprocess
 import sys
 from hashlib import sha256
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -126,6 +128,30 @@ class TestMigrate:
         assert migrate.current(empty_dsn) is None
 
 
+class TestDatabase:
+    def test_psql_as_a_tenant_sees_that_tenant_alone(self, on_database, dsn: str) -> None:
+        on_database("tenant", "create", "other")
+        reject(dsn, "load", "bad_url")
+        count = ("--", "-Atc", "select current_user, count(*) from staging.rejected")
+        assert program(dsn, "db", "psql", "--tenant", "default", *count).stdout == "mainstem_api|1\n"
+        assert program(dsn, "db", "psql", "--tenant", "other", *count).stdout == "mainstem_api|0\n"
+        nobody = program(dsn, "db", "psql", "--tenant", "nobody", *count)
+        assert (nobody.returncode, nobody.stderr) == (1, "mainstem: Tenant 'nobody' not found\n")
+
+    def test_a_backup_comes_back_into_an_empty_database_only(self, dsn: str, empty_dsn: str, tmp_path: Path) -> None:
+        reject(dsn, "load", "bad_url")
+        backup = tmp_path / "mainstem.dump"
+        assert program(dsn, "db", "dump", backup).returncode == 0
+        assert backup.stat().st_mode & 0o777 == 0o600
+        refused = program(dsn, "db", "restore", backup)
+        assert (refused.returncode, refused.stderr[:24]) == (1, "mainstem: there is data ")
+        restored = program(empty_dsn, "db", "restore", backup)
+        assert restored.returncode == 0, restored.stderr
+        assert migrate.status(empty_dsn).is_current
+        assert one(empty_dsn, "select code from staging.rejected") == "bad_url"
+        assert one(empty_dsn, "select relforcerowsecurity from pg_class where oid = 'staging.rejected'::regclass")
+
+
 class TestRejects:
     def test_list_shows_the_reason_and_the_event_as_it_came(self, on_database, dsn: str) -> None:
         reject(dsn, "load", "bad_url")
@@ -142,6 +168,8 @@ class TestRejects:
         rejected_id = reject(dsn, "load", "bad_url")
         replayed = on_database("rejects", "replay", rejected_id, "--tenant", "other", "--json")
         assert json.loads(replayed.out) == []
+        assert replayed.code == 1
+        assert replayed.err.startswith(f"mainstem: not replayed: {rejected_id}.")
         assert one(dsn, "select replayed_at from staging.rejected") is None
 
     def test_replay_gives_them_to_the_loader_again(self, on_database, dsn: str) -> None:
@@ -151,6 +179,13 @@ class TestRejects:
         assert replayed["rejected_id"] == rejected_id
         assert one(dsn, "select events from raw.batch where batch_id = %s", replayed["batch_id"]) == 1
         assert json.loads(on_database("rejects", "list", *TENANT, "--json").out) == []
+
+
+def program(dsn: str, *arguments: object) -> "subprocess.CompletedProcess[str]":
+    """Run a command in a process of its own: what it starts writes past the test's capture."""
+    command = [sys.executable, "-m", "mainstem", *map(str, arguments)]
+    environment = {**os.environ, "DATABASE_URL": dsn}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
 def reject(dsn: str, stage: str, code: str, raw_id: object = None) -> object:

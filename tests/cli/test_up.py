@@ -145,6 +145,12 @@ def test_a_first_start_a_second_one_and_what_lies_between(up: type[Up], folder: 
     )
     assert [tenant["slug"] for tenant in json.loads(beside.stdout)] == ["default", "demo"]
 
+    number = url.rpartition(":")[2]
+    command = [sys.executable, "-m", "mainstem", "up", "--port", number]
+    again = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    lock = (folder / "data" / "mainstem.lock").read_text(encoding="utf-8").strip()
+    assert again.stderr == f"mainstem: Mainstem is up on {folder / 'data'} already: process {lock}\n"
+
     other = up()
     assert other.end() == 1
     assert "is already served by process" in (folder / "up.err").read_text(encoding="utf-8")

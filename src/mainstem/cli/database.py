@@ -1,16 +1,23 @@
-"""`mainstem db`: the way to the database for people and their tools."""
+"""`mainstem db`: the way to the database for people and their tools, and its backup."""
 
 import os
 import shutil
 import signal
 import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from mainstem.cli.context import DataDir, Json, data_folder, database, load, print_json
+from mainstem.cli.context import DataDir, Json, data_folder, database, load, print_json, with_connection
 from mainstem.cli.failures import CliError, ExitCode
 
-app = typer.Typer(help="The database: its URL, and psql.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from mainstem.platform.db import Connection
+
+app = typer.Typer(help="The database: its URL, psql, and backups.", no_args_is_help=True)
+
+_API_ROLE: Final = "mainstem_api"
 
 
 @app.command("url")

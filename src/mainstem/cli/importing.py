@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 import typer
 
 from mainstem.cli.context import DataDir, Json, data_folder, database, load, print_json
+from mainstem.cli.failures import CliError
 
 if TYPE_CHECKING:
     from mainstem.hub import Hub
@@ -52,6 +53,9 @@ def access_log(
         f"{report.lines:,} lines: {report.accepted:,} events ({report.page_views:,} page views), "
         f"{report.known:,} known already, {report.rejected:,} malformed"
     )
+    if report.rejected and not (report.accepted or report.known):
+        line = "no line could be read: is this an access log in the common or combined format?"
+        raise CliError(line)
 
 
 async def _run(

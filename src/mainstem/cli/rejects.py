@@ -75,3 +75,6 @@ def replay(
         print_json([{"rejected_id": one.rejected_id, "batch_id": one.batch_id} for one in replayed])
     else:
         typer.echo(f"{len(replayed)} given to the loader again")
+    if left := sorted(set(rejected_id or ()) - {one.rejected_id for one in replayed}):
+        line = f"not replayed: {', '.join(map(str, left))}. Only events that the loader refused can be, and once; the sender has to send others again"
+        raise CliError(line)

@@ -1,6 +1,7 @@
 """`mainstem up`: everything in one process, with an embedded PostgreSQL unless another is configured."""
 
 import errno
+import fcntl
 import shlex
 import socket
 import sys
@@ -33,7 +34,10 @@ def up(
     folder = data_folder(settings, data_dir)
     address = host or settings.api_host
     number = settings.api_port if port is None else port
-    require_port(address, number)
+    try:
+        require_port(address, number)
+    except CliError as error:
+        raise _already_up(folder) or error from error
     with ended_by_signal(), _own_database(settings, folder) as dsn:
         prepare(dsn, folder)
         code = _serve(settings, dsn, folder, address, number, demo=not no_demo)
@@ -58,6 +62,20 @@ def require_port(host: str, port: int) -> None:
             errno.EADDRNOTAVAIL: f"{host} is no address of this machine: choose another with --host",
         }.get(error.errno or 0, f"can't listen on {host} port {port}: {error.strerror}")
         raise CliError(reason) from error
+
+
+def _already_up(data_dir: Path) -> CliError | None:
+    """Return the better reason when the port is taken by a Mainstem on the same data: the second `make up`."""
+    path = data_dir / "mainstem.lock"
+    try:
+        with path.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = path.read_text(encoding="utf-8").strip()
+        return CliError(f"Mainstem is up on {data_dir} already: process {holder}")
+    except OSError:
+        return None
+    return None
 
 
 def prepare(dsn: str, data_dir: Path) -> None:
