@@ -135,7 +135,8 @@ async def test_an_unreadable_entry_is_set_aside_and_holds_up_nothing(tmp_path: P
     db.close()
     spool = Spool(tmp_path / "spool")
     await spool.open()
-    assert events_of(chunk := await spool.peek(100)) == [events[1], events[3]]
+    chunk = await spool.peek(100)
+    assert events_of(chunk) == [events[1], events[3]]
     assert chunk is not None
     await spool.forget(chunk)
     assert (await spool.peek(100), spool.waiting_events, spool.waiting_bytes) == (None, 0, 0)

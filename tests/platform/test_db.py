@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import asyncpg
 import pytest
@@ -97,3 +98,12 @@ async def test_an_error_rolls_back(pool: Pool) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         await ask(pool, "select from nowhere")
     assert not await exists(pool, "half_done")
+
+
+@pytest.mark.parametrize("role", ["api", "worker"])
+async def test_an_abandoned_transaction_ends(dsn: str, role: Literal["api", "worker"]) -> None:
+    pool = await create_pool(dsn, role=role, max_size=1)
+    for _ in range(2):
+        async with borrow(pool) as connection:
+            assert await connection.fetchval("show idle_in_transaction_session_timeout") == "1min"
+    await pool.close()

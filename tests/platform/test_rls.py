@@ -159,6 +159,21 @@ async def test_without_a_tenant_there_is_nothing(api_pool: Pool, tenants: tuple[
             assert await connection.fetchval(f"select count(*) from {table}") == 0
 
 
+async def test_without_a_tenant_nobody_acts_for_the_default_one(api_pool: Pool, connection: asyncpg.Connection) -> None:
+    track = "select api.track_site_event(null, null, 'https://example.com/')"
+    await connection.fetch(track)
+    for query in ("select * from staging.pipeline_dashboard", "select * from staging.get_pipeline_status()"):
+        assert await connection.fetch(query)
+        with pytest.raises(asyncpg.InvalidParameterValueError, match="names no tenant"):
+            async with transaction(api_pool) as request:
+                await request.fetch(query)
+        async with transaction(api_pool, tenant_id=1) as request:
+            assert await request.fetch(query)
+    async with transaction(api_pool) as request:
+        assert '"success": false' in await request.fetchval(track)
+    assert await connection.fetchval("select count(*) from raw.batch") == 1
+
+
 async def test_a_row_for_another_tenant_is_refused(api_pool: Pool, tenants: tuple[int, int]) -> None:
     mine, theirs = tenants
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):

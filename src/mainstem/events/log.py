@@ -22,7 +22,7 @@ from mainstem.events.group import PendingGroup, RowsRefusedError
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.rawids import RawIds
 from mainstem.events.rows import HEADER, TRAILER, encoded
-from mainstem.platform.db import load_queries
+from mainstem.platform.db import SESSION_SETTINGS, load_queries
 
 __all__ = ["Log", "PendingGroup", "PostgresLog", "RowsRefusedError"]
 
@@ -138,7 +138,7 @@ def _is_data_error(error: BaseException) -> bool:
 
 
 async def _connect(dsn: str) -> "asyncpg.Connection[asyncpg.Record]":
-    settings = {"application_name": "mainstem intake", "timezone": "UTC", "jit": "off"}
+    settings = {**SESSION_SETTINGS, "application_name": "mainstem intake"}
     # the caller's deadline rules; a statement has none of its own
     connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, server_settings=settings)
     try:

@@ -21,6 +21,20 @@ from asyncpg.pool import PoolConnectionProxy  # noqa: TC002 - named in the alias
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
+SESSION_SETTINGS: Final = {
+    "timezone": "UTC",
+    "jit": "off",
+    # what a frozen process or a dead network leaves behind must not hold its locks for hours
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "15",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""What every connection of the product asks of its session; times have units or are in seconds."""
+
+# names no tenant: what forgets to say for whom it acts sees nothing and is refused, instead of acting for `default`
+_NO_TENANT: Final = {"mainstem.tenant": "(none)"}
+
 _NAME: Final = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 _RELEASE_S: Final = 1.0
@@ -57,7 +71,11 @@ async def create_pool(  # noqa: PLR0913 - one parameter per property of a pool
         max_size=max_size,
         init=init,
         command_timeout=command_timeout_s,
-        server_settings={"application_name": application_name, "timezone": "UTC", "jit": "off"},
+        server_settings={
+            **SESSION_SETTINGS,
+            **(_NO_TENANT if role == "api" else {}),
+            "application_name": application_name,
+        },
     )
 
 
