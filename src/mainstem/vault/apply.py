@@ -11,7 +11,7 @@ from mainstem.vault import queries
 from mainstem.vault.engine.ddl import stage_table
 from mainstem.vault.engine.load import load_statements
 from mainstem.vault.engine.spec import quote
-from mainstem.vault.feed import Digest, Feed
+from mainstem.vault.feed import Feed
 from mainstem.vault.selection import MASK, Selection, Selector
 from mainstem.vault.staging import Refused, Staged, is_data_error, refused_by_database
 
@@ -54,11 +54,7 @@ class _Stage:
             f" where {quote(MASK)} & {1 << number} = {1 << number} offset 0"
             for number, view in self._parts.items()
         ]
-        return ";\n".join([table, *views])
-
-    def digest(self) -> Digest | None:
-        """Return an empty digest for the feed's digested statements."""
-        return None if self.feed.digest is None else self.feed.digest()
+        return ";\n".join([table, *views, *(stage_table(name, columns) for name, columns in self.feed.digest_tables)])
 
 
 @dataclass(slots=True)
@@ -67,7 +63,6 @@ class _Filled:
 
     stage: _Stage
     selection: Selection
-    digest: Digest | None
     rows: int
 
 
@@ -89,7 +84,7 @@ class Applier:
             if "*" not in stage.feed.kinds:
                 await self._make(stage)
                 await self._run_vault(stage, 0)
-                await self._run_business(stage, stage.digest(), 0)
+                await self._run_business(stage, 0)
 
     async def apply(self, rows: Sequence[Staged], lane: int) -> Applied:
         """Load the rows, once the lane is free. One row's data error costs only that row."""
@@ -114,7 +109,8 @@ class Applier:
         await self._connection.execute("savepoint part")
         try:
             for stage in self._made.values():
-                await self._connection.execute(f"delete from {quote(stage.feed.table)}")  # noqa: S608 - a quoted name
+                for table in (stage.feed.table, *(name for name, _ in stage.feed.digest_tables)):
+                    await self._connection.execute(f"delete from {quote(table)}")  # noqa: S608 - a quoted name
             await self._run(await self._put(rows))
         except Exception as error:
             if not is_data_error(error):
@@ -152,16 +148,20 @@ class Applier:
         filled: list[_Filled] = []
         for name, records in _by_feed(rows):
             stage = self._all[name]
-            one = _Filled(stage, stage.selector.start(), stage.digest(), len(records))
+            one = _Filled(stage, stage.selector.start(), len(records))
             filled.append(one)
+            digest = None if stage.feed.digest is None else stage.feed.digest()
             # in parts, because nothing in here gives the event loop a turn
             for start in range(0, len(records), _COPY_ROWS):
                 part = records[start : start + _COPY_ROWS]
                 masked = [(mask, *row) for mask, row in zip(one.selection.masks(part), part, strict=True)]
-                if one.digest is not None:
-                    one.digest.add(part)
+                if digest is not None:
+                    digest.add(part)
                 await asyncio.sleep(0)
                 await self._connection.copy_records_to_table(stage.feed.table, records=masked, columns=stage.columns)
+            if digest is not None:
+                for table, counted in digest.rows():
+                    await self._connection.copy_records_to_table(table, records=counted)
         return filled
 
     async def _run(self, filled: Sequence[_Filled]) -> None:
@@ -169,7 +169,7 @@ class Applier:
         for one in filled:
             await self._run_vault(one.stage, one.rows)
         for one in filled:
-            await self._run_business(one.stage, one.digest, one.rows)
+            await self._run_business(one.stage, one.rows)
         self._applied += [one.selection for one in filled]
 
     async def _run_vault(self, stage: _Stage, rows: int) -> None:
@@ -178,12 +178,9 @@ class Applier:
             stage.analyzed = True
         await self._connection.fetch(_sized(stage.vault, rows))
 
-    async def _run_business(self, stage: _Stage, digest: Digest | None, rows: int) -> None:
+    async def _run_business(self, stage: _Stage, rows: int) -> None:
         for statement in stage.feed.business:
             await self._connection.fetch(_sized(statement, rows))
-        if digest is not None:
-            for statement, arguments in zip(stage.feed.digested, digest.arguments(), strict=True):
-                await self._connection.fetch(_sized(statement, rows), *arguments)
 
 
 def _sized(statement: str, rows: int) -> str:

@@ -1,6 +1,6 @@
 """A feed: which event kinds are staged how, and which structures and business statements load from that stage."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -33,13 +33,13 @@ class RejectedError(Exception):
 
 
 class Digest(Protocol):
-    """What business statements are told of the rows of a stage, counted in Python where that is cheaper."""
+    """What the business layer needs to know of the rows of a stage, grouped and counted in Python."""
 
     def add(self, rows: Sequence[tuple[object, ...]]) -> None:
         """Count further rows."""
 
-    def arguments(self) -> Sequence[Sequence[object]]:
-        """Return the arguments of every statement of `Feed.digested`."""
+    def rows(self) -> Iterator[tuple[str, Sequence[tuple[object, ...]]]]:
+        """Yield rows of the feed's digest tables, each with the table's name, about a thousand at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,18 +60,15 @@ class Feed:
     They read the temp tables `stage_<name>` and `load_context` (one row: load_ts timestamptz). One load may run
     them more than once, each time with other events on the stage, never twice with the same event.
     """
-    digested: tuple[str, ...] = ()
-    """Further such statements, run after those; their parameters are the arguments of `digest`."""
     digest: Callable[[], Digest] | None = None
     """Returns an empty digest, which is given the rows of the stage."""
+    digest_tables: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Names and columns of the temp tables that hold the digest when the business statements run."""
 
     def __post_init__(self) -> None:
         """Refuse a stage that lacks the base columns."""
         if self.columns[: len(BASE_COLUMNS)] != BASE_COLUMNS:
             msg = f"the stage of feed {self.name} must start with the base columns"
-            raise ValueError(msg)
-        if bool(self.digested) != (self.digest is not None):
-            msg = f"feed {self.name} needs a digest for its digested statements, and for nothing else"
             raise ValueError(msg)
 
     @property
