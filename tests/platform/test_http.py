@@ -348,6 +348,20 @@ async def test_requests_are_counted_under_their_template(client: httpx.AsyncClie
     assert (count("/orders/{number}", "200"), count("unmatched", "404")) == (before[0] + 3, before[1] + 3)
 
 
+async def test_head_is_get_without_the_body(client: httpx.AsyncClient) -> None:
+    def count() -> float:
+        labels = {"method": "HEAD", "route": "/orders/{number}", "status": "200"}
+        return metrics.REGISTRY.get_sample_value("mainstem_http_requests_total", labels) or 0.0
+
+    before = count()
+    full, head = await client.get("/orders/1"), await client.head("/orders/1")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == full.headers["content-length"] != "0"
+    assert count() == before + 1
+    missing = await client.head("/nothing")
+    assert (missing.status_code, missing.content) == (404, b"")
+
+
 async def test_browsers_of_listed_origins_may_read_answers_and_errors(client: httpx.AsyncClient) -> None:
     for path in ("/list", "/nothing", "/boom"):
         answer = await client.get(path, headers={"Origin": "https://app.example"})

@@ -228,7 +228,7 @@ class RequestEdge:
             await send(message)
 
         try:
-            await self.app(scope, receive, watch)
+            await (self._head if scope["method"] == "HEAD" else self.app)(scope, receive, watch)
         except ClientDisconnect:
             _logger.debug("client left before the end of its request")
         except Exception as error:
@@ -236,6 +236,19 @@ class RequestEdge:
             if status[0]:  # headers are out: the server has to break the connection, or a cut body looks whole
                 raise
             await send_error(scope, watch, known)
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HEAD as GET without its body (RFC 9110, 9.3.2): routes are declared for GET only."""
+
+        async def send_head(message: Message) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        inner = {**scope, "method": "GET"}
+        try:
+            await self.app(inner, receive, send_head)
+        finally:
+            # what routing found belongs to the request, and the figures ask for it
+            scope.update({name: value for name, value in inner.items() if name not in scope})
 
     async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
