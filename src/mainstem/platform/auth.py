@@ -235,6 +235,10 @@ _SCHEMES: Final = (
 )
 
 
+DOCUMENTED: Final = tuple(Depends(scheme) for scheme in _SCHEMES)
+"""Dependencies that tell OpenAPI of the credentials of a route which checks them by `identify`."""
+
+
 def require(scope: str) -> Callable[..., Awaitable[Caller]]:
     """Return a FastAPI dependency that gives the Caller, who has the scope and requests left in the window.
 

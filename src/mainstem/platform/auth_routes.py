@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from mainstem.platform import keys
 from mainstem.platform.addresses import client_address, parse_networks
 from mainstem.platform.auth import (
+    DOCUMENTED,
     Authenticator,
     Caller,
     identify,
@@ -157,7 +158,7 @@ async def sign_in(request: Request, response: Response) -> TokenOut:
     return TokenOut(access_token=authenticator.issue(signed_in), expires_in=seconds, user=_user(signed_in))
 
 
-@router.get("/me")
+@router.get("/me", dependencies=DOCUMENTED)
 async def me(request: Request, response: Response) -> CallerOut:
     """Tell whom the credential stands for and what it may do; any credential may ask."""
     caller = await identify(request)
