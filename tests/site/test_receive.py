@@ -1,5 +1,6 @@
 """One site event of CONTRACTS part B, from JSON to an accepted event."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -75,6 +76,34 @@ def test_a_server_speaks_for_its_visitor():
     text = b'{"page_url":"/","user_agent":"Visitor/1","ip_address":"198.51.100.7"}'
     event = site_event(text, sender(user_agent="python-requests/2.32")).event
     assert (event.user_agent, event.ip, event.flags) == ("Visitor/1", "stored 198.51.100.7", EventFlag.NO_OCCURRED_AT)
+
+
+@pytest.mark.parametrize("server", [True, False])
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('{"page_url":"/","ip_address" : "198.51.100.7","a":"\\"ip_address\\":1"}', "stored 198.51.100.7"),
+        ('{"page_url":"/","event_data":{"ip_address":"198.51.100.7"}}', "stored 198.51.100.7"),
+        (
+            '{"page_url":"/","ip_address":"198.51.100.7","event_data":{"ip_address":"198.51.100.7"}}',
+            "stored 198.51.100.7",
+        ),
+        ('{"page_url":"/","ip_address":"198.\\u0035\\u0031.100.7"}', "stored 198.51.100.7"),
+    ],
+)
+def test_the_data_hold_no_more_of_an_address_than_ip_mode_keeps(text, kept, server):
+    data = json.loads(site_event(text.encode(), sender(server=server)).event.data)
+    sent = json.loads(text)
+    for one in (sent, sent.get("event_data", {})):
+        if "ip_address" in one:
+            one["ip_address"] = kept
+    assert data == sent
+
+
+def test_an_address_that_is_dropped_leaves_null():
+    text = b'{"page_url":"/","ip_address":"198.51.100.7"}'
+    event = site_event(text, sender(stored_ip=lambda _: None)).event
+    assert json.loads(event.data) == {"page_url": "/", "ip_address": None}
 
 
 def test_a_servers_own_agent_is_marked_and_a_browsers_is_not():

@@ -19,7 +19,7 @@ from mainstem.platform.auth import Caller
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import load_queries, transaction
 from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
-from mainstem.site.receive import site_event
+from mainstem.site.receive import site_event, without_address
 
 Decode = Callable[[bytes, Sender], Accepted]
 _QUERIES: Final = load_queries("mainstem.front")
@@ -200,6 +200,7 @@ def _check_item(text: bytes) -> None:
 
 def _reject(sender: Sender, error: RefusedError, text: bytes) -> Reject:
     payload = text[:65_536].decode(errors="replace").replace("\x00", "\ufffd")
+    payload = without_address(payload, sender)
     return Reject(sender.tenant_id, None, "intake", error.code, error.reason, error.field, None, "http", payload)
 
 

@@ -50,9 +50,12 @@ class _SiteEvent(msgspec.Struct):
     ip_address: str | None = None
 
 
+_ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
 _NO_DETAILS: Final = _Details()
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder(str).decode
 
 
 def kind_of(event_type: str | None) -> str:
@@ -82,6 +85,8 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
         _check_page(page_url)
     occurred_at, flags = when(sender, body.timestamp, body.sent_at)
     ip, user_agent, flags = _client(body, details, sender, flags)
+    if body.ip_address or details.ip_address:
+        data = without_address(data, sender)
     message_id = text_id(body.event_id, "event_id")
     uid, event_id = identity(sender.tenant_id, "site", message_id)
     session_id = _either(body.session_id, details.session_id, "session_id")
@@ -109,6 +114,19 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
         data,
     )
     return Accepted(event, event_id)
+
+
+def without_address(text: str, sender: Sender) -> str:
+    """Return an event's JSON with the addresses in it as IP_MODE keeps them, for nothing more may be stored."""
+
+    def stored(match: re.Match[str]) -> str:
+        try:
+            ip = _decode(match[1])
+        except msgspec.DecodeError:
+            ip = None
+        return f'"ip_address":{_encode(sender.stored_ip(ip)).decode()}'
+
+    return _ADDRESS.sub(stored, text)
 
 
 def _check_page(page_url: str | None) -> None:
