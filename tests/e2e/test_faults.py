@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -145,6 +147,58 @@ def test_kill_9_of_the_server_under_load_loses_and_doubles_nothing(tmp_path: Pat
     assert_exactly_once(server.database_url(), load.acknowledged)
     assert set(load.statuses) <= {200, 202, 503}, load.statuses
     assert server.stop() == 0
+
+
+def begin_request(server: Server, key: str, id_: str) -> tuple[socket.socket, bytes]:
+    """Send a request but for the end of its body, once the server has surely begun it; return the rest."""
+    body = b'{"page_url": "http://localhost/", "event_id": "%b"}' % id_.encode()
+    link = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+    head = f"POST /api/v1/track/async HTTP/1.1\r\nHost: x\r\nX-API-Key: {key}\r\nExpect: 100-continue\r\n"
+    link.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % len(body))
+    assert link.recv(100).startswith(b"HTTP/1.1 100 ")
+    link.sendall(body[:9])
+    return link, body[9:]
+
+
+@pytest.mark.timeout(120)
+def test_sigterm_under_load_answers_what_has_begun_and_loses_nothing(tmp_path: Path, start):
+    server = start(tmp_path / "data")
+    key = server.key(scopes="ingest,read,admin")
+    load = Load(server.url, key)
+    begun = {f"k-begun-{number}": begin_request(server, key, f"k-begun-{number}") for number in range(5)}
+    with load.sending():
+        poll_until(lambda: len(load.acknowledged) > 500)
+        server.process.send_signal(signal.SIGTERM)
+        poll_until(lambda: not_listening(server.port))
+        for id_, (link, rest) in begun.items():
+            link.sendall(rest)
+            with link:
+                assert link.recv(1_000).startswith(b"HTTP/1.1 200 ")
+            load.acknowledged.add(id_)
+        assert server.stop() == 0
+    assert set(load.statuses) <= {200, 202, 503}, load.statuses
+    server.start()
+    all_loaded(server.url, key)
+    assert_exactly_once(server.database_url(), load.acknowledged)
+    assert server.stop() == 0
+
+
+def not_listening(port: int) -> bool:
+    """Tell whether new connections are refused."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return True
+    return False
+
+
+def poll_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    """Return when the condition holds; fail after the deadline."""
+    deadline = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline
+        pause.wait(0.01)
 
 
 @pytest.mark.timeout(180)

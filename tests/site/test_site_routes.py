@@ -1,5 +1,6 @@
 """The site API: the contract's fields, and figures that agree with what was loaded."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -10,6 +11,7 @@ from fastapi.responses import JSONResponse
 from siting import GOOGLEBOT, NOON, at, land, load_all, loading
 
 from mainstem.platform.auth import Caller
+from mainstem.platform.db import load_queries
 from mainstem.platform.errors import InvalidFieldError, MainstemError
 from mainstem.site import process
 from mainstem.site.read import Interval
@@ -141,6 +143,34 @@ async def test_batches_of_an_older_block_of_ids_are_not_forgotten(connection, cl
     )
     events = (await get(clients(), "/track/dashboard", limit=2))["events"]
     assert [row["event_id"] for row in events] == ["newest", "other-2"]
+
+
+async def test_the_newest_events_cost_the_same_beside_a_long_history(connection, dsn):
+    """A tenant with few events beside one with many events, messages and rejects."""
+    await connection.execute("insert into platform.tenant (slug, name) values ('small', 'Small')")
+    batches = [await land(connection, [at(number, tenant_id=2)]) for number in range(5)]
+    await land(connection, [at(number) for number in range(5_000)])
+    await connection.execute("insert into vault.event_seen select tenant_id, event_uid, raw_id from raw.event")
+    await connection.execute(
+        """insert into staging.rejected (tenant_id, raw_id, stage, code, reason, origin, payload)
+           select 1, 10000000 + n, 'load', 'x', 'x', 'http', '{}' from generate_series(1, 50000) n"""
+    )
+    await connection.execute("analyze")
+    await connection.execute("set mainstem.tenant_id = '2'")
+    query = load_queries("mainstem.site")["recent_events"].replace("$1", "2").replace("$2", "50")
+    plan = json.loads(await connection.fetchval(f"explain (analyze, format json) {query}"))[0]["Plan"]
+    assert plan["Actual Rows"] == len(batches)
+    assert sum(map(_rows_read, _nodes(plan))) < 500
+
+
+def _nodes(plan):
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _rows_read(node):
+    return node["Actual Loops"] * (node["Actual Rows"] + node.get("Rows Removed by Filter", 0))
 
 
 @pytest.mark.parametrize("limit", [0, 1001, "x"])

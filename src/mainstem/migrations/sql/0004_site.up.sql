@@ -419,12 +419,18 @@ from raw.event e
 left join lateral (
   select l.loaded_at from raw.batch l
   where l.tenant_id = e.tenant_id and l.batch_id <= e.raw_id order by l.batch_id desc limit 1) b on true
-left join vault.event_seen g on g.tenant_id = e.tenant_id and g.event_uid = e.event_uid
-left join staging.rejected r on r.raw_id = e.raw_id and r.tenant_id = e.tenant_id
+-- looked up event by event: joined freely, all messages or rejects there ever were may be read for ten events
+left join lateral (
+  select s.raw_id from vault.event_seen s
+  where s.tenant_id = e.tenant_id and s.event_uid = e.event_uid limit 1) g on true
+left join lateral (
+  select x.raw_id, x.reason from staging.rejected x
+  where x.tenant_id = e.tenant_id and x.raw_id = e.raw_id limit 1) r on true
 cross join lateral (
   select case when b.loaded_at is null then 'PENDING' when r.raw_id is not null then 'REJECTED'
               when g.raw_id = e.raw_id then 'PROCESSED' else 'DUPLICATE' end as status) s
-where e.tenant_id = platform.acting_tenant_id();
+-- in a subquery: asked for once, not for every row of every tenant
+where e.tenant_id = (select platform.acting_tenant_id());
 comment on view staging.pipeline_dashboard is 'Each raw event of the acting tenant and how far it came.';
 grant select on staging.pipeline_dashboard to mainstem_api, mainstem_worker;
 
