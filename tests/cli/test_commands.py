@@ -233,6 +233,13 @@ class TestFailures:
         assert listed.code == 0
         assert listed.err.startswith("warning: MAINSTEM_SECRET_KY is not a setting and is ignored; did you mean")
 
+    def test_a_misspelt_setting_in_the_env_file_is_a_warning_too(self, on_database, tmp_path) -> None:
+        (tmp_path / ".env").write_text("MAINSTEM_LOG_LEVL=DEBUG\nLOG_LEVEL=WARNING\n")
+        listed = on_database("tenant", "list")
+        assert listed.code == 0
+        assert listed.err.startswith("warning: MAINSTEM_LOG_LEVL is not a setting and is ignored; did you mean")
+        assert listed.err.count("\n") == 1
+
     def test_wrong_usage_is_exit_code_2(self, cli) -> None:
         assert cli("nonsense").code == 2
         assert cli("key", "create").code == 2

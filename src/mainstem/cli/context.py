@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -37,9 +36,9 @@ T = TypeVar("T")
 
 def load() -> "Settings":
     """Return the settings, after a warning on standard error for each misspelt name. Raises SettingsError."""
-    from mainstem.platform.settings import load_settings, misspelt
+    from mainstem.platform.settings import given_names, load_settings, misspelt
 
-    for warning in misspelt(os.environ, also_known=_OTHER_NAMES):
+    for warning in misspelt(given_names(), also_known=_OTHER_NAMES):
         typer.echo(f"warning: {warning}", err=True)
     return load_settings()
 

@@ -6,6 +6,7 @@ prefix `MAINSTEM_`, which wins where both are set. The fields describe themselve
 from there (`mainstem.platform.settings_docs`), and checked.
 """
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -15,7 +16,13 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 from pydantic import AliasChoices, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from mainstem.platform.settings_fields import (
     Assistant,
@@ -48,6 +55,7 @@ __all__ = [
     "database_dsn",
     "environment_names",
     "get_settings",
+    "given_names",
     "load_settings",
     "misspelt",
     "weakness",
@@ -212,7 +220,7 @@ def _all_names() -> dict[str, str]:
     }
 
 
-def misspelt(environ: Mapping[str, str], *, also_known: Collection[str] = ()) -> list[str]:
+def misspelt(environ: Collection[str], *, also_known: Collection[str] = ()) -> list[str]:
     """Return a warning for each `MAINSTEM_*` name that is no setting, with the nearest name that is one.
 
     `also_known`: full names that other parts read, such as those of the command line.
@@ -228,6 +236,15 @@ def misspelt(environ: Mapping[str, str], *, also_known: Collection[str] = ()) ->
         hint = f"did you mean {near[0]}?" if near else "see docs/reference/settings.md."
         warnings.append(f"{name} is not a setting and is ignored; {hint}")
     return warnings
+
+
+def given_names() -> set[str]:
+    """Return the names that the environment and `.env` set, those of `.env` in capitals; none of a file it can't read."""
+    try:
+        in_file = DotEnvSettingsSource(Settings).env_vars
+    except (OSError, UnicodeDecodeError):
+        in_file = {}
+    return {*os.environ, *(name.upper() for name in in_file)}
 
 
 def load_settings() -> Settings:
