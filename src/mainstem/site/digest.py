@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from mainstem.site.stage import PAGE_VIEW
 from mainstem.vault.engine import ZERO_KEY
+from mainstem.vault.feed import DigestTables
 from mainstem.vault.model import SITE_COLUMNS
 
 DIMENSIONS: Final = {
@@ -35,7 +36,7 @@ _ORIGIN_COLUMNS: Final = (
 )
 _TYPES: Final = dict(SITE_COLUMNS)
 
-DIGEST_TABLES: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
+DIGEST_TABLES: Final[DigestTables] = (
     (
         "digest_session",
         (

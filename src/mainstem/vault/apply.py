@@ -1,9 +1,11 @@
 """Stage rows into the vault and the business layer, and the search for the one row that the database refuses."""
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -11,7 +13,7 @@ from mainstem.vault import queries
 from mainstem.vault.engine.ddl import stage_table
 from mainstem.vault.engine.load import load_statements
 from mainstem.vault.engine.spec import quote
-from mainstem.vault.feed import Feed
+from mainstem.vault.feed import Digest, DigestTables, Feed
 from mainstem.vault.selection import MASK, Selection, Selector
 from mainstem.vault.staging import Refused, Staged, is_data_error, refused_by_database
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _LARGE_ROWS: Final = 500
 _COPY_ROWS: Final = 500
+_COMMENTS: Final = re.compile(r"\A(?:\s*--[^\n]*\n)+")
 _RAW_ID: Final = itemgetter(0)
 
 
@@ -28,6 +31,39 @@ class Applied(NamedTuple):
 
     load_ts: datetime
     refused: list[Refused]
+
+
+class _Shadowed(NamedTuple):
+    """A business statement that takes the digest as parameters, under the names of the tables."""
+
+    text: str
+    tables: Mapping[str, int]
+    """Tables that it reads, with the number of their columns."""
+
+    @classmethod
+    def of(cls, statement: str, tables: DigestTables) -> "_Shadowed":
+        """Return the statement with a CTE of array parameters in place of each table."""
+        read = [(name, columns) for name, columns in tables if name in statement]
+        if not read:
+            return cls(statement, {})
+        number = count(1)
+        shadows = []
+        for name, columns in read:
+            arrays = ", ".join(f"${next(number)}::{kind}[]" for _, kind in columns)
+            names = ", ".join(quote(column) for column, _ in columns)
+            shadows.append(f"{quote(name)} ({names}) as (select * from unnest({arrays}))")  # noqa: S608 - quoted names
+        shadow = "with " + ",\n".join(shadows)
+        body = _COMMENTS.sub("", statement)
+        rest = f",\n{body[5:]}" if body.startswith("with ") else f"\n{body}"
+        return cls(shadow + rest, {name: len(columns) for name, columns in read})
+
+    def arguments(self, digested: Mapping[str, Sequence[tuple[object, ...]]]) -> list[Sequence[object]]:
+        """Return an array for each column."""
+        arguments: list[Sequence[object]] = []
+        for name, width in self.tables.items():
+            rows = digested.get(name)
+            arguments += zip(*rows, strict=True) if rows else [()] * width
+        return arguments
 
 
 class _Stage:
@@ -43,6 +79,8 @@ class _Stage:
             if 1 << number in self.selector.bits
         }
         self.vault = load_statements(feed.structures, feed.table, parts=self._parts)
+        self.small_business = [_Shadowed.of(statement, feed.digest_tables) for statement in feed.business]
+        self.has_digest_tables = not feed.digest_tables
         self.analyzed = False
 
     def definition(self) -> str:
@@ -54,7 +92,7 @@ class _Stage:
             f" where {quote(MASK)} & {1 << number} = {1 << number} offset 0"
             for number, view in self._parts.items()
         ]
-        return ";\n".join([table, *views, *(stage_table(name, columns) for name, columns in self.feed.digest_tables)])
+        return ";\n".join([table, *views])
 
 
 @dataclass(slots=True)
@@ -64,6 +102,8 @@ class _Filled:
     stage: _Stage
     selection: Selection
     rows: int
+    digested: dict[str, list[tuple[object, ...]]]
+    """The digest of a small stage, by table; that of a large one is in the tables."""
 
 
 class Applier:
@@ -84,7 +124,8 @@ class Applier:
             if "*" not in stage.feed.kinds:
                 await self._make(stage)
                 await self._run_vault(stage, 0)
-                await self._run_business(stage, 0)
+                for statement in stage.small_business:
+                    await self._connection.fetch(statement.text, *statement.arguments({}))
 
     async def apply(self, rows: Sequence[Staged], lane: int) -> Applied:
         """Load the rows, once the lane is free. One row's data error costs only that row."""
@@ -109,7 +150,8 @@ class Applier:
         await self._connection.execute("savepoint part")
         try:
             for stage in self._made.values():
-                for table in (stage.feed.table, *(name for name, _ in stage.feed.digest_tables)):
+                digest_tables = stage.feed.digest_tables if stage.has_digest_tables else ()
+                for table in (stage.feed.table, *(name for name, _ in digest_tables)):
                     await self._connection.execute(f"delete from {quote(table)}")  # noqa: S608 - a quoted name
             await self._run(await self._put(rows))
         except Exception as error:
@@ -136,8 +178,13 @@ class Applier:
 
     async def _make_stages(self, rows: Sequence[Staged]) -> None:
         for name in {row.feed.name for row in rows}:
+            stage = self._all[name]
             if name not in self._made:
-                await self._make(self._all[name])
+                await self._make(stage)
+            if len(rows) >= _LARGE_ROWS and not stage.has_digest_tables:
+                for table, columns in stage.feed.digest_tables:
+                    await self._connection.execute(stage_table(table, columns))
+                stage.has_digest_tables = True
 
     async def _make(self, stage: _Stage) -> None:
         await self._connection.execute(stage.definition())
@@ -148,7 +195,7 @@ class Applier:
         filled: list[_Filled] = []
         for name, records in _by_feed(rows):
             stage = self._all[name]
-            one = _Filled(stage, stage.selector.start(), len(records))
+            one = _Filled(stage, stage.selector.start(), len(records), {})
             filled.append(one)
             digest = None if stage.feed.digest is None else stage.feed.digest()
             # in parts, because nothing in here gives the event loop a turn
@@ -160,16 +207,24 @@ class Applier:
                 await asyncio.sleep(0)
                 await self._connection.copy_records_to_table(stage.feed.table, records=masked, columns=stage.columns)
             if digest is not None:
-                for table, counted in digest.rows():
-                    await self._connection.copy_records_to_table(table, records=counted)
+                await self._put_digest(one, digest)
         return filled
+
+    async def _put_digest(self, filled: _Filled, digest: Digest) -> None:
+        """Copy the digest of a large stage to its tables; a small one is cheaper to send with the statements."""
+        if filled.rows < _LARGE_ROWS:
+            for name, rows in digest.rows():
+                filled.digested.setdefault(name, []).extend(rows)
+            return
+        for name, rows in digest.rows():
+            await self._connection.copy_records_to_table(name, records=rows)
 
     async def _run(self, filled: Sequence[_Filled]) -> None:
         """Run vault and business statements of the stages that have rows; vault of all feeds first."""
         for one in filled:
             await self._run_vault(one.stage, one.rows)
         for one in filled:
-            await self._run_business(one.stage, one.rows)
+            await self._run_business(one)
         self._applied += [one.selection for one in filled]
 
     async def _run_vault(self, stage: _Stage, rows: int) -> None:
@@ -178,9 +233,14 @@ class Applier:
             stage.analyzed = True
         await self._connection.fetch(_sized(stage.vault, rows))
 
-    async def _run_business(self, stage: _Stage, rows: int) -> None:
-        for statement in stage.feed.business:
-            await self._connection.fetch(_sized(statement, rows))
+    async def _run_business(self, filled: _Filled) -> None:
+        if filled.rows >= _LARGE_ROWS:
+            for statement in filled.stage.feed.business:
+                await self._connection.fetch(_sized(statement, filled.rows))
+            return
+        for small in filled.stage.small_business:
+            if not small.tables or any(map(filled.digested.get, small.tables)):
+                await self._connection.fetch(small.text, *small.arguments(filled.digested))
 
 
 def _sized(statement: str, rows: int) -> str:

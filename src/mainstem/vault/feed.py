@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from mainstem.events.model import RawEvent
 from mainstem.vault.engine.spec import Structure
@@ -30,6 +30,10 @@ class RejectedError(Exception):
         self.code = code
         self.reason = reason
         self.field = field
+
+
+DigestTables: TypeAlias = tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+"""Names of tables, each with its columns (name, PostgreSQL type)."""
 
 
 class Digest(Protocol):
@@ -62,8 +66,8 @@ class Feed:
     """
     digest: Callable[[], Digest] | None = None
     """Returns an empty digest, which is given the rows of the stage."""
-    digest_tables: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    """Names and columns of the temp tables that hold the digest when the business statements run."""
+    digest_tables: DigestTables = ()
+    """Tables of the digest as the business statements see them; in a small load they are parameters in truth."""
 
     def __post_init__(self) -> None:
         """Refuse a stage that lacks the base columns."""

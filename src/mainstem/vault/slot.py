@@ -16,6 +16,7 @@ import asyncpg
 
 from mainstem.events.model import RawEvent, Reject
 from mainstem.platform.clock import utc_now
+from mainstem.platform.db import SESSION_SETTINGS
 from mainstem.vault import queries
 from mainstem.vault.apply import Applier
 from mainstem.vault.feed import Feed
@@ -33,11 +34,12 @@ _STAGE_EVENTS: Final = 100
 _CONNECT_TIMEOUT_S: Final = 5.0
 _STATEMENT_TIMEOUT_S: Final = 300.0
 _SETTINGS: Final = {
+    **SESSION_SETTINGS,
     "application_name": "mainstem loader",
-    "timezone": "UTC",
-    "jit": "off",
     # see the query `claim`
     "enable_seqscan": "off",
+    # arrays of any length go by the same plan, and a load of one event must not wait for a new one
+    "plan_cache_mode": "force_generic_plan",
     "work_mem": "32MB",
     "temp_buffers": "32MB",
     "synchronous_commit": "on",
