@@ -129,3 +129,18 @@ def test_refusals_name_the_field_and_a_stable_code(text, code, field):
         custom_event(text, sender())
     assert (refused.value.code, refused.value.field) == (code, field)
     assert refused.value.reason.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b'{"kind":7}', "kind must be a string."),
+        (b'{"kind":"a.b","subject":[]}', "subject must be a number or a string."),
+        (b"[]", "The event must be a JSON object."),
+        (b"{}", "kind is required."),
+    ],
+)
+def test_refusals_speak_to_people(text, reason):
+    with pytest.raises(RefusedError) as refused:
+        custom_event(text, sender())
+    assert refused.value.reason == reason

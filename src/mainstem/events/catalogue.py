@@ -44,6 +44,8 @@ _SITE_FIELDS: Final = (
     Field("scroll_depth", "How far the page was scrolled, in percent."),
     Field("time_on_page", "Seconds on the page."),
     Field("user_agent", "The visitor's user agent, where a server sends for the visitor."),
+    Field("ip_address", "The visitor's address, where a server sends for the visitor; kept as IP_MODE says."),
+    Field("sent_at", "The sender's clock when it sent the event; corrects a clock that is wrong."),
     Field("language", "The browser's language."),
 )
 

@@ -26,6 +26,14 @@ RESERVED_KINDS: Final = ("page.", "site.")
 _NO_OCCURRED_AT: Final = int(EventFlag.NO_OCCURRED_AT)
 _SKEW_CORRECTED: Final = int(EventFlag.SKEW_CORRECTED)
 _FUTURE_CORRECTED: Final = int(EventFlag.FUTURE_CORRECTED)
+_WORDS: Final = {
+    "str": "a string",
+    "int": "a number",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "a JSON object",
+    "array": "a list",
+}
 _TEXTUAL: Final = (str, int, float)
 _EPOCH_MS_FROM: Final = 100_000_000_000
 
@@ -130,7 +138,11 @@ def refusal(error: msgspec.ValidationError) -> RefusedError:
     match = re.search(r"missing required field `(\w+)`", message)
     if match:
         return RefusedError("missing_field", f"{match[1]} is required.", match[1])
-    return RefusedError("invalid_field", f"{field or 'The event'}: {message.lower()}.", field)
+    expected = re.match(r"Expected `([^`]+)`", message)
+    if expected is None:
+        return RefusedError("invalid_field", f"{field or 'The event'}: {message.lower()}.", field)
+    words = dict.fromkeys(_WORDS[name] for name in expected[1].split(" | ") if name in _WORDS)
+    return RefusedError("invalid_field", f"{field or 'The event'} must be {' or '.join(words)}.", field)
 
 
 class CustomEvent(msgspec.Struct):
