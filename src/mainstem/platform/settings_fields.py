@@ -283,7 +283,7 @@ class Privacy(BaseModel):
 
 
 class Cache(BaseModel):
-    """Cache."""
+    """Cache (accepted; nothing reads these yet)."""
 
     cache_enabled: bool = Field(default=True, description="Use the in-process cache.")
     cache_ttl_seconds: int = Field(default=60, ge=1, description="Seconds an entry of the cache lives.")
@@ -292,7 +292,7 @@ class Cache(BaseModel):
 
 
 class Mail(BaseModel):
-    """Mail."""
+    """Mail (accepted; nothing reads these yet)."""
 
     smtp_url: SecretStr | None = Field(default=None, description="smtp://user:password@host:port, or smtps://.")
     mail_from: str | None = Field(default=None, description="Sender of mails.")
@@ -300,7 +300,7 @@ class Mail(BaseModel):
 
 
 class Assistant(BaseModel):
-    """Assistant."""
+    """Assistant (accepted; nothing reads these yet)."""
 
     openai_api_key: SecretStr | None = Field(
         default=None, description="Key of an OpenAI-compatible endpoint; without it the local model answers."
@@ -312,7 +312,7 @@ class Assistant(BaseModel):
 
 
 class Connectors(BaseModel):
-    """Connectors."""
+    """Connectors (accepted; nothing reads these yet)."""
 
     enable_connector: bool = Field(default=False, description="Run the Tripleseat to Revel connector.")
     dry_run: bool = Field(
