@@ -18,6 +18,7 @@ from mainstem.front.services import Services
 from mainstem.platform import metrics
 from mainstem.platform.addresses import origin_allowed
 from mainstem.platform.errors import MainstemError, RateLimitedError, UnauthorizedError, UnavailableError
+from mainstem.platform.log import capture
 from mainstem.platform.problems import MethodNotAllowedError, render
 from mainstem.site.tracker import Asset, answer, tracker_asset
 
@@ -88,6 +89,7 @@ class Front:
             reply = _refused(error, request, path)
         except Exception as error:
             metrics.unexpected_error(error)
+            capture(error)
             log.exception("unexpected_error", request_id=request.request_id, path=path)
             reply = _refused(MainstemError(), request, path)
         origin = request.headers.get(b"origin")

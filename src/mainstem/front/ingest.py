@@ -17,7 +17,7 @@ from mainstem.front.services import Services
 from mainstem.platform.addresses import client_address, stored_ip, visitor_key
 from mainstem.platform.auth import Caller
 from mainstem.platform.clock import rfc3339, utc_now
-from mainstem.platform.db import load_queries, transaction
+from mainstem.platform.db import Pool, is_transient, load_queries, transaction
 from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
 from mainstem.site.receive import site_event, without_address
 
@@ -71,7 +71,7 @@ class Ingest:
         if receipt.durable == "spool":
             return _track_reply(202, accepted.event_id, "automatic", "queued")
         loaded = await self._services.waiter.wait(receipt.batch_ids, self._services.settings.sync_wait_seconds)
-        status = await self._outcome(accepted, receipt) if loaded else "queued"
+        status = await outcome(self._services.pool, accepted.event, receipt.batch_ids[0]) if loaded else "queued"
         return _track_reply(200, accepted.event_id, "automatic", status)
 
     async def track_async(self, request: Request) -> Reply:
@@ -143,7 +143,7 @@ class Ingest:
             batch = decode_json(_BATCH, body)
         except msgspec.ValidationError as error:
             refused = refusal(error)
-            raise InvalidFieldError(refused.reason, field=refused.field) from None
+            raise InvalidFieldError(refused.reason, field=refused.field, code=refused.code) from None
         count = len(batch.events)
         if count == 0:
             raise InvalidFieldError("events must not be empty.", field="events")
@@ -179,16 +179,23 @@ class Ingest:
                 results.append(_Item(index, True, "accepted", event_id))
         return events, results, rejects
 
-    async def _outcome(self, accepted: Accepted, receipt: Receipt) -> str:
-        """Tell processed from duplicate: only an event with the sender's own id can be a repeat."""
-        event = accepted.event
-        if event.message_id is None:
-            return "processed"
-        async with transaction(self._services.pool, tenant_id=event.tenant_id) as connection:
-            repeat = await connection.fetchval(
-                _QUERIES["is_repeat"], event.tenant_id, event.event_uid, receipt.batch_ids[0]
-            )
-        return "duplicate" if repeat else "processed"
+
+async def outcome(pool: Pool, event: NewEvent, batch_id: int) -> str:
+    """Tell processed from duplicate for an event whose batch is loaded; queued when the database went away since.
+
+    Only an event with the sender's own id can be a repeat.
+    """
+    if event.message_id is None:
+        return "processed"
+    try:
+        async with transaction(pool, tenant_id=event.tenant_id) as connection:
+            repeat = await connection.fetchval(_QUERIES["is_repeat"], event.tenant_id, event.event_uid, batch_id)
+    except Exception as error:
+        # the event is safe, so whatever keeps us from knowing more must not look like a failure
+        if not is_transient(error):
+            raise
+        return "queued"
+    return "duplicate" if repeat else "processed"
 
 
 def _check_item(text: bytes) -> None:
