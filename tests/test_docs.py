@@ -9,6 +9,7 @@ from mainstem.cli.generated import PAGES
 
 ROOT = Path(__file__).parents[1]
 PAGES_OF_DOCS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+CHECK = re.compile(r"`((?:tests|bench)/[\w./]*)`")
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -22,6 +23,13 @@ def test_links_lead_to_files_that_exist(page: Path):
     targets = [target for target in LINK.findall(page.read_text()) if "://" not in target]
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("decision", sorted(ROOT.glob("docs/adr/*.md")), ids=lambda page: page.stem)
+def test_a_decision_names_the_checks_that_hold_it(decision: Path):
+    named = CHECK.findall(decision.read_text())
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_every_page_is_reachable_from_the_readme():
