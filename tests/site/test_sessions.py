@@ -249,7 +249,7 @@ async def check_hours(connection: asyncpg.Connection, tenant_id: int) -> None:
              group by 1, 2
              union all
              select date_trunc('hour', started_at, 'UTC'), is_bot, 0, 0, 0, count(*),
-                    count(*) filter (where events = 1),
+                    count(*) filter (where page_views < 2 and ended_at - started_at < interval '10 seconds'),
                     sum((extract(epoch from ended_at - started_at) * 1000)::bigint)::bigint
              from business.sessions_from_scratch($1) group by 1, 2)
            select hour, is_bot, sum(events), sum(page_views), sum(visitors), sum(sessions), sum(bounces), sum(duration_ms)

@@ -175,7 +175,7 @@ with mini as (
   where s.tenant_id = any (array(select distinct g.tenant_id from gone g))
     and s.session_id = any (array(select g.session_id from gone g))
 ), change as (
-  select w.tenant_id, w.started_at, w.is_bot, 1 as sessions, (w.events = 1)::integer as bounces,
+  select w.tenant_id, w.started_at, w.is_bot, 1 as sessions, (w.page_views < 2 and w.ended_at - w.started_at < interval '10 seconds')::integer as bounces,
          (extract(epoch from w.ended_at - w.started_at) * 1000)::bigint as duration_ms
   from whole w
   union all

@@ -141,7 +141,7 @@ class TrafficFigures(BaseModel):
     sessions: int = Field(description="Sessions that started in it.")
     page_views: int
     events: int
-    bounce_rate: float = Field(description="Share of sessions with one event only, 0 to 1.")
+    bounce_rate: float = Field(description="Share of sessions with neither a second page view nor ten seconds, 0 to 1.")
     average_duration_s: float = Field(description="Mean seconds between a session's first and last event.")
 
 

@@ -34,7 +34,8 @@ create table business.session (
   os            text,
   browser       text,
   duration_ms   bigint generated always as ((extract(epoch from ended_at - started_at) * 1000)::bigint) stored,
-  is_bounce     boolean generated always as (events = 1) stored,
+  -- as GA4 has it: neither a second page view nor ten seconds
+  is_bounce     boolean generated always as (page_views < 2 and ended_at - started_at < interval '10 seconds') stored,
   primary key (tenant_id, session_id),
   constraint session_times_check check (started_at <= ended_at),
   constraint session_counts_check check (events > 0 and page_views between 0 and events)
