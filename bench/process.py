@@ -62,9 +62,9 @@ def up(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def worker(cluster: Cluster) -> Iterator[int]:
-    """Yield the process id of a process that only loads (`mainstem work`)."""
-    folder = cluster.data_dir / "worker"
+def worker(cluster: Cluster, number: int = 0) -> Iterator[int]:
+    """Yield the process id of a process that only loads (`mainstem work`); several need different numbers."""
+    folder = cluster.data_dir / f"worker-{number}"
     with running([*_MAINSTEM, "work", "--data-dir", str(folder)], {"DATABASE_URL": cluster.dsn}, folder) as process:
         yield process.pid
 

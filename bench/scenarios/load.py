@@ -5,6 +5,7 @@ process nor this program's own polling counts.
 """
 
 import asyncio
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Final
 
@@ -28,29 +29,21 @@ from raw.batch where loaded > 0 group by load_ts order by load_ts
 
 
 def run(bench: Bench) -> list[Figure]:
-    """Load the same backlog as often as there are runs, each time into an empty vault."""
+    """Load the same backlog as often as there are runs, each time into an empty vault; the bar is for two processes."""
     cluster = bench.cluster
     cluster.clear()
     events = bench.sizes.backlog_events
     fill(bench, events)
     for table in ("raw.batch", "raw.event"):
         cluster.keep(table)
-    rates: list[float] = []
-    costs: list[float] = []
-    for number in range(bench.runs):
-        if number:
-            cluster.clear()
-            for table in ("raw.batch", "raw.event"):
-                cluster.put_back(table)
-            cluster.execute("vacuum analyze raw.batch, raw.event")
-        with worker(cluster):
-            await_zero(cluster, PENDING, timeout_s=events / 1_000 + 60)
-        loads = [(at, int(loaded)) for at, loaded in cluster.numbers(_LOADS)]
-        rates.append(rate(loads, 0, events))
-        costs.append(rate(loads, 0, _WINDOW_EVENTS * 2) / rate(loads, events - _WINDOW_EVENTS * 2, events))
-        bench.say(f"load: {rates[-1]:,.0f} events/s, cost per event at the end {costs[-1]:.2f} of that at the start")
+    both = [_load(bench, events, processes=2) for _ in range(bench.runs)]
+    one = [_load(bench, events, processes=1)]
+    costs = [rate(loads, 0, _WINDOW_EVENTS * 2) / rate(loads, events - _WINDOW_EVENTS * 2, events) for loads in both]
+    rates, rates_of_one = ([rate(loads, 0, events) for loads in measured] for measured in (both, one))
+    name = f"raw → business, backlog of {events:,}"
     return [
-        Figure(name=f"raw → business, backlog of {events:,}", runs=tuple(rates), unit="events/s", bar=_RATE),
+        Figure(name=f"{name}, 2 processes", runs=tuple(rates), unit="events/s", bar=_RATE),
+        Figure(name=f"{name}, 1 process", runs=tuple(rates_of_one), unit="events/s"),
         Figure(
             name=f"cost per event at {events:,} stored, to that at {_WINDOW_EVENTS * 2:,}",
             runs=tuple(costs),
@@ -58,6 +51,22 @@ def run(bench: Bench) -> list[Figure]:
             bar=_COST if events > _WINDOW_EVENTS * 2 else None,
         ),
     ]
+
+
+def _load(bench: Bench, events: int, *, processes: int) -> list[tuple[float, int]]:
+    """Put the backlog back, load it, and return (Unix time of a commit, events stored by then) of every load."""
+    cluster = bench.cluster
+    cluster.clear()
+    for table in ("raw.batch", "raw.event"):
+        cluster.put_back(table)
+    cluster.execute("vacuum analyze raw.batch, raw.event")
+    with ExitStack() as stack:
+        for number in range(processes):
+            stack.enter_context(worker(cluster, number))
+        await_zero(cluster, PENDING, timeout_s=events / 1_000 + 60)
+    loads = [(at, int(loaded)) for at, loaded in cluster.numbers(_LOADS)]
+    bench.say(f"load in {processes}: {rate(loads, 0, events):,.0f} events/s")
+    return loads
 
 
 def rate(loads: list[tuple[float, int]], start: int, end: int) -> float:
