@@ -14,7 +14,7 @@ from bench.load_generator import Plan, generate, request
 from bench.process import Server, Variant, await_zero, server
 
 _EVENTS: Final = 500
-_CONNECTIONS: Final = 12
+_CONNECTIONS: Final = 64
 _FORMS: Final[tuple[Form, ...]] = ("text", "binary")
 _BAR: Final = Bar(sense="≥", value=0.6)
 

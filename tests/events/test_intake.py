@@ -9,7 +9,7 @@ import pytest
 from events.landing import StartIntake, new_event, reject, stored_uids, until
 
 from mainstem.events.group import MAX_GROUP_EVENTS, PendingGroup, Receipt
-from mainstem.events.intake import MAX_WAITING_EVENTS, Intake
+from mainstem.events.intake import MAX_WAITING_BYTES, MAX_WAITING_EVENTS, Intake
 from mainstem.events.log import PostgresLog
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.spool import Spool
@@ -158,6 +158,21 @@ async def test_too_much_waiting_is_refused_at_once(gated: tuple[GatedLog, Intake
     log.throws_away = True
     log.gate.set()
     assert len(await asyncio.gather(*tasks)) == len(tasks)
+    await intake.stop()
+
+
+async def test_rejects_that_wait_count_too(gated: tuple[GatedLog, Intake]) -> None:
+    log, intake = gated
+    half = [reject("x" * (MAX_WAITING_BYTES // 2))]
+    tasks = [asyncio.create_task(intake.commit([], rejects=half)) for _ in range(2)]
+    await until(lambda: bool(log.sizes))
+    await asyncio.sleep(0)
+    log.throws_away = True
+    log.gate.set()
+    with pytest.raises(UnavailableError):
+        await intake.commit([], rejects=half)
+    assert len(await asyncio.gather(*tasks)) == len(tasks)
+    assert len(log.sizes) == len(tasks)
     await intake.stop()
 
 

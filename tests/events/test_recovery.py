@@ -252,6 +252,36 @@ async def test_what_the_spool_fails_to_forget_is_drained_once(
     assert await stored_uids(dsn) == [event.event_uid for event in events]
 
 
+class _ComingBack(PostgresLog):
+    """A log that is away until it is told to come back, and then takes its time to say so."""
+
+    def __init__(self, dsn: str) -> None:
+        super().__init__(dsn)
+        self.back, self.answering, self.answered = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def ping(self) -> None:
+        if not self.back.is_set():
+            msg = "away"
+            raise OSError(msg)
+        self.answering.set()
+        await self.answered.wait()
+        await super().ping()
+
+
+async def test_what_is_spooled_while_the_log_comes_back_is_drained(dsn: str, tmp_path: Path) -> None:
+    log = _ComingBack(dsn)
+    intake = Intake(log, Spool(tmp_path / "spool"))
+    await intake.start()
+    log.back.set()
+    await log.answering.wait()
+    event = new_event()
+    assert (await intake.commit([event])).durable == "spool"
+    log.answered.set()
+    await _drained(intake)
+    assert await stored_uids(dsn) == [event.event_uid]
+    await intake.stop()
+
+
 async def test_ids_that_another_server_dealt_again_are_no_reason_to_refuse(
     dsn: str, tmp_path: Path, start_intake: StartIntake, connection: asyncpg.Connection
 ) -> None:

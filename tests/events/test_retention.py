@@ -205,6 +205,22 @@ async def test_runs_at_once_with_the_steps_of_others_until_stopped(worker_pool: 
     assert report.steps == {"other": 42}
 
 
+async def test_a_step_that_fails_does_not_end_the_upkeep(worker_pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "RETRY_S", 0.01)
+    stop, calls = asyncio.Event(), list[Connection]()
+
+    async def step(connection: Connection) -> None:
+        calls.append(connection)
+        msg = "step failed"
+        raise KeyError(msg)
+
+    settings = Settings(environment=Environment.TEST)
+    running = asyncio.create_task(retention.run(worker_pool, settings, stop, steps={"other": step}))
+    await until(lambda: len(calls) >= 2 or running.done())
+    stop.set()
+    await asyncio.wait_for(running, timeout=10)
+
+
 @pytest.mark.parametrize("name", sorted(load_queries("mainstem.events")))
 async def test_every_query_is_valid_for_the_schema(name: str, connection: asyncpg.Connection) -> None:
     await connection.prepare(load_queries("mainstem.events")[name])

@@ -1,5 +1,6 @@
 """The embedded PostgreSQL: as any user, in any folder, and never left behind."""
 
+import errno
 import os
 import pwd
 import shutil
@@ -205,6 +206,24 @@ def test_a_supervised_server_comes_back_by_itself(data: Path) -> None:
         last = server.pid
     assert last is not None
     assert not runs(last)
+
+
+def test_a_start_that_the_system_refuses_is_tried_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with EmbeddedPostgres(data) as server:
+        launch, refusals = server._launch, [errno.ENOSPC, errno.EAGAIN]
+
+        def refused(user: postgres_home.RunAs) -> None:
+            if refusals:
+                raise OSError(refusals.pop(), "refused")
+            launch(user)
+
+        monkeypatch.setattr(server, "_launch", refused)
+        server.supervise()
+        first = server.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        assert until(lambda: server.pid not in {None, first} and find_running(data) is not None)
+        assert refusals == []
 
 
 def test_a_stale_pid_file_with_a_living_stranger_is_no_hindrance(data: Path) -> None:

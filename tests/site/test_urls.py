@@ -1,5 +1,7 @@
 """Page keys, campaigns in addresses, and where visitors come from."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -94,3 +96,16 @@ def test_no_text_fails(text, with_scheme):
     page, referrer = page_of(text), referrer_of(text, "example.com")
     for value in (page.key, page.url, page.host, page.path, referrer.url, referrer.host):
         assert value is None or ("\x00" not in value and value.encode())
+
+
+def test_many_long_addresses_do_not_stay_in_memory() -> None:
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            address = f"https://example.com/{number}/" + "x" * 60_000
+            page_of(f"{address}?utm_source={number}{'y' * 60_000}")
+            referrer_of(address, "example.org")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 3_000_000

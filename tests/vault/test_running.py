@@ -61,6 +61,20 @@ async def test_it_loads_what_waits_and_what_it_is_told_of(connection: asyncpg.Co
     assert progress.results[1].batch_ids == (batch_id,)
 
 
+async def test_a_load_that_stands_still_gives_its_batches_back(connection: asyncpg.Connection, dsn: str):
+    """As the server sees a loader that is frozen, or behind a network that is gone."""
+    await append(connection, [event({"visitor": "v"})])
+    frozen = loader(dsn)._slot()
+    assert await frozen.begin(0)
+    setting = await frozen._open[0].fetchval("show idle_in_transaction_session_timeout")
+    assert setting == "1min"
+    await frozen._open[0].execute("set idle_in_transaction_session_timeout = '50ms'")
+    async with running(loader(dsn)) as progress:
+        await progress.batches(1)
+    frozen.drop()
+    assert await balance(connection) == (1, 1, 0, 0)
+
+
 async def test_a_failing_hook_harms_nobody(connection: asyncpg.Connection, dsn: str):
     one = loader(dsn)
 

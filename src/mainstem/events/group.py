@@ -71,9 +71,9 @@ class Gathered:
         return [shared[keys] for keys in self.keys_of_calls]
 
 
-def data_bytes(events: Sequence[NewEvent]) -> int:
-    """Return the characters of the events' data, taken as bytes for the caps."""
-    return sum(map(len, map(_DATA, events)))
+def data_bytes(events: Sequence[NewEvent], rejects: Sequence[Reject] = ()) -> int:
+    """Return the characters of the events' data and of the rejects' payloads, taken as bytes for the caps."""
+    return sum(map(len, map(_DATA, events))) + sum(len(reject.payload) for reject in rejects)
 
 
 def cut(waiting: deque[Call]) -> list[Call]:

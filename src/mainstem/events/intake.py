@@ -113,7 +113,7 @@ class Intake:
         if len(events) > BLOCK:
             detail = f"At most {BLOCK} events can be committed at once."
             raise PayloadTooLargeError(detail)
-        size = data_bytes(events)
+        size = data_bytes(events, rejects)
         if self._waiting and (
             self._waiting_events + len(events) > MAX_WAITING_EVENTS or self._waiting_bytes + size > MAX_WAITING_BYTES
         ):
@@ -194,6 +194,7 @@ class Intake:
         else:
             metrics.intake_spooled(sum(len(call.events) for call in calls))
             metrics.spool_depth(self._spool.waiting_events)
+            self._recovery.spooled()
             for call in calls:
                 if not call.done.done():
                     call.done.set_result(Receipt("spool", ()))

@@ -43,6 +43,7 @@ class Recovery:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._drained: Chunk | None = None
+        self._more = False
         self.log_is_up = False
         self.last_error: str | None = None
 
@@ -77,6 +78,11 @@ class Recovery:
             _log.error("spool_failed", reason=str(error))
         self.last_error = str(error)
 
+    def spooled(self) -> None:
+        """See to it that what was just spooled is drained: the log may have come back while it was written."""
+        self._more = True
+        self._begin()
+
     def _begin(self) -> None:
         if not self._stopping and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._run(), name="intake recovery")
@@ -86,11 +92,12 @@ class Recovery:
         backoff = chain(_BACKOFF_S, repeat(_LONGEST_BACKOFF_S))
         while True:
             try:
+                self._more = False
                 drained = await self._drain_chunk()
                 if not self.log_is_up:
                     _log.info("database_back", spooled_events=self._spool.waiting_events)
                 self.log_is_up = True
-                if not drained:
+                if not drained and not self._more:
                     self.last_error = None
                     return
             except SpoolError as error:

@@ -96,8 +96,8 @@ async def run(pool: Pool, settings: Settings, stop: asyncio.Event, *, steps: Map
                     batches=report.batches_pruned,
                     rejects=report.rejects_pruned,
                 )
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-            _log.warning("retention_failed", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever one round or a step of others met, the next must come
+            _log.warning("retention_failed", reason=f"{type(error).__name__}: {error}")
             pause_s = BLOCKED_RETRY_S if isinstance(error, asyncpg.LockNotAvailableError) else RETRY_S
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):

@@ -283,7 +283,8 @@ class EmbeddedPostgres:
             child.wait()
             if self._stopping.wait(_RESTART_PAUSE_S):
                 return
-            with self._changing, contextlib.suppress(EmbeddedPostgresError):
+            # a full disk or table of processes, too, is no reason to give up: the next try may find it better
+            with self._changing, contextlib.suppress(EmbeddedPostgresError, OSError):
                 if not self._stopping.is_set():
                     self._launch_when_free(run_as(self.cluster))
 

@@ -65,11 +65,15 @@ def allowance_of(window: Window, *, allowed: bool, cost: int, limit: int, window
     A cost above the limit never fits; its retry time is that of an empty window.
     """
     left_s = max(window_s - window.elapsed_s, 0.0)
+    room = max(room_in(window, limit=limit, window_s=window_s), 0)
+    if not allowed:
+        # a refusal may have seen the counter before others raised it; less than the cost is left all the same
+        room = min(room, cost - 1)
     retry_s = 0.0 if allowed else _wait_s(window, cost=min(cost, limit), limit=limit, window_s=window_s)
     return Allowance(
         allowed,
         limit,
-        max(room_in(window, limit=limit, window_s=window_s), 0),
+        room,
         max(math.ceil(left_s), 1),
         0 if allowed else max(math.ceil(retry_s), 1),
     )

@@ -18,6 +18,8 @@ MAX_UTM_CHARACTERS: Final = 200
 UTM_NAMES: Final = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 _MAX_QUERY_FIELDS: Final = 200
 _CACHED: Final = 16_384
+_LONGEST_CACHED: Final = 512
+"""Characters of a text that is kept: senders choose them, and many long ones would fill the memory."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # no place that a visitor can be at
 _NO_PAGE: Final = re.compile(r"(?:data|javascript|vbscript|blob|about|mailto|tel):", re.IGNORECASE)
@@ -77,7 +79,7 @@ def page_of(text: str) -> Page:
     address, asks, query = url.partition("?")
     if "#" in address:
         address, asks, query = address.partition("#")[0], "", ""
-    place = _place(address)
+    place = (_place if len(address) <= _LONGEST_CACHED else _place.__wrapped__)(address)
     utm = _utm(query.partition("#")[0]) if asks and place.is_address else None
     shown = (place.shown + url[len(address) :])[:MAX_URL_CHARACTERS]
     return Page(place.key, shown, place.host, place.path, utm)
@@ -107,9 +109,14 @@ def _place(url: str) -> _Place:
     return _Place(clip_key(key), _without_password(url, parts), host, clip_key(path), is_address=True)
 
 
-@lru_cache(maxsize=_CACHED)
 def referrer_of(text: str | None, page_host: str | None) -> Referrer:
     """Return the referrer of a page of this host, with the channel it stands for when no campaign is named."""
+    short = text is None or len(text) <= _LONGEST_CACHED
+    return (_referrer if short else _referrer.__wrapped__)(text, page_host)
+
+
+@lru_cache(maxsize=_CACHED)
+def _referrer(text: str | None, page_host: str | None) -> Referrer:
     url = clean(text).strip() if text else ""
     parts = _split(url) if url else None
     host = _host(parts) if parts is not None else None
@@ -168,7 +175,8 @@ def _utm(query: str) -> tuple[str | None, ...] | None:
     if len(fields) > _MAX_QUERY_FIELDS:
         return None
     # other fields make every query another one; those of campaigns are few
-    return _campaign_in("&".join(field for field in fields if _MAYBE_UTM.match(field)))
+    named = "&".join(field for field in fields if _MAYBE_UTM.match(field))
+    return (_campaign_in if len(named) <= _LONGEST_CACHED else _campaign_in.__wrapped__)(named)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -177,9 +177,7 @@ create index nhl_event_1_idx on vault.nhl_event (tenant_id, kind, occurred_at);
 comment on table vault.nhl_event is 'Events of all other kinds, as they came.';
 
 alter table vault.nhl_site_event_default enable row level security;
-alter table vault.nhl_site_event_default force row level security;
 alter table vault.nhl_event_default enable row level security;
-alter table vault.nhl_event_default force row level security;
 
 -- Makes the partitions of the months of the days given, of every partitioned fact; returns how many were new.
 -- Rows that fell into a default partition move into the new one.

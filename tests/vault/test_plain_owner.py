@@ -1,0 +1,56 @@
+"""On somebody else's PostgreSQL the owner is no superuser: row-level security, where forced, binds it, too."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import asyncpg
+import psycopg
+import pytest
+from vault.vaulting import append, balance, event, load_all
+
+from mainstem.events import retention
+from mainstem.platform import migrate
+from mainstem.platform.db import create_pool
+from mainstem.vault import queries
+
+
+@pytest.fixture
+def plain_dsn(cluster: str, template: str) -> Iterator[str]:
+    """Return the URL of a database that was migrated and is used by a role as the guide makes it."""
+    with psycopg.connect(cluster, autocommit=True) as connection:
+        connection.execute("create role plain login createrole")
+        # made by the template's migration; in a cluster of one's own they are made by this role
+        connection.execute("grant mainstem_api, mainstem_worker to plain with admin option")
+        connection.execute("create database plain owner plain")
+        dsn = cluster.replace("//postgres@/postgres?", "//plain@/plain?")
+        migrate.upgrade(dsn)
+        yield dsn
+        connection.execute("drop database plain with (force)")
+        connection.execute("drop role plain")
+
+
+async def test_a_plain_owner_loads_and_keeps_up(plain_dsn: str) -> None:
+    connection = await asyncpg.connect(plain_dsn)
+    pool = await create_pool(plain_dsn, role="worker", max_size=2)
+    try:
+        await append(connection, [event({"visitor": "v"}), event({"fail": "reject"}), event({}, kind="order.noted")])
+        await load_all(plain_dsn)
+        assert await balance(connection) == (3, 2, 0, 1)
+        # facts of a month whose partition is made later
+        await append(connection, [event({"visitor": "v"})])
+        moment = datetime(2031, 5, 31, 23, 59, tzinfo=UTC)
+        for table, columns in (("event", ["received_at"]), ("batch", ["received_from", "received_to"])):
+            changes = ", ".join(f"{column} = '{moment}'" for column in columns)
+            await connection.execute(f"update raw.{table} set {changes} where {columns[0]} > now() - interval '1 day'")
+        await load_all(plain_dsn)
+        assert await queries.ensure_partitions(connection, date(2031, 5, 3), date(2031, 5, 4)) == 2
+        moved = "select count(*) from vault.nhl_site_event where tableoid = 'vault.nhl_site_event_203105'::regclass"
+        assert await connection.fetchval(moved) == 1
+        report = await retention.sweep(pool, retention_days=90, now=moment + timedelta(days=100))
+        assert report is not None
+        assert report.partitions_dropped
+        assert report.batches_pruned == 2
+        assert await connection.fetchval("select count(*) from raw.event") == 0
+    finally:
+        await pool.close()
+        await connection.close()
