@@ -101,11 +101,12 @@ def test_no_text_fails(text, with_scheme):
 def test_many_long_addresses_do_not_stay_in_memory() -> None:
     tracemalloc.start()
     try:
-        for number in range(300):
+        for number in range(1_000):
             address = f"https://example.com/{number}/" + "x" * 60_000
             page_of(f"{address}?utm_source={number}{'y' * 60_000}")
             referrer_of(address, "example.org")
         kept, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert kept < 3_000_000
+    # the standard library itself keeps the last 128 it has split
+    assert kept < 25_000_000

@@ -50,7 +50,6 @@ class _SiteEvent(msgspec.Struct):
     ip_address: str | None = None
 
 
-_PLAIN_ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*"([0-9A-Fa-f.:]+)"')
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
@@ -87,7 +86,7 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
     occurred_at, flags = when(sender, body.timestamp, body.sent_at)
     ip, user_agent, flags = _client(body, details, sender, flags)
     if body.ip_address or details.ip_address:
-        data = without_address(data, sender)
+        data = _with_stored_address(data, body.ip_address or "", sender)
     message_id = text_id(body.event_id, "event_id")
     uid, event_id = identity(sender.tenant_id, "site", message_id)
     session_id = _either(body.session_id, details.session_id, "session_id")
@@ -117,17 +116,17 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
     return Accepted(event, event_id)
 
 
+def _with_stored_address(text: str, ip: str, sender: Sender) -> str:
+    """As `without_address`, quickly for an event with one address that is written plainly, as nearly all are."""
+    if text.count("ip_address") == 1 and (kept := sender.stored_ip(ip)) is not None:
+        for written in (f'"ip_address":"{ip}"', f'"ip_address": "{ip}"'):
+            if written in text:
+                return text.replace(written, f'"ip_address":"{kept}"')
+    return without_address(text, sender)
+
+
 def without_address(text: str, sender: Sender) -> str:
     """Return an event's JSON with the addresses in it as IP_MODE keeps them, for nothing more may be stored."""
-    found = _PLAIN_ADDRESS.search(text)
-    if found is not None and text.count("ip_address") == 1:
-        # one address, written plainly: nearly every event that has any
-        kept = sender.stored_ip(found[1])
-        return (
-            text[: found.start()]
-            + ('"ip_address":null' if kept is None else f'"ip_address":"{kept}"')
-            + text[found.end() :]
-        )
 
     def stored(match: re.Match[str]) -> str:
         try:
