@@ -107,4 +107,4 @@ def _received(texts: list[bytes], tenant_id: int) -> list[NewEvent]:
         stored_ip=lambda ip: ip,
         visitor_key=lambda *_: "h:0",
     )
-    return [site_event(text, sender).event for text in texts]
+    return [site_event(text, sender)[0] for text in texts]
