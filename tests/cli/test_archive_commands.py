@@ -155,9 +155,20 @@ class TestQuery:
         assert json.loads(ledger.out) == [{"events": 2}]
 
     def test_without_archives_it_says_so(self, on_database) -> None:
-        asked = on_database("vault", "query", "select 1 as one", "--json")
-        assert json.loads(asked.out) == [{"one": 1}]
+        for form, nothing in (("--json", "[]\n"), ("--csv", "")):
+            asked = on_database("vault", "query", KINDS, form)
+            assert (asked.code, asked.out.strip("\n")) == (0, nothing.strip("\n"))
+            assert "no day is archived" in asked.err
+        count = (
+            "select (select count(*) from archive.event where tenant_id = 1) + (select count(*) from live.event) as n"
+        )
+        asked = on_database("vault", "query", count, "--since", "2020-01-01", "--tenant", "default", "--json")
+        assert json.loads(asked.out) == [{"n": 0}]
         assert "no day is archived" in asked.err
+
+    def test_live_tables_without_since_are_explained(self, archived) -> None:
+        failed = archived("vault", "query", "select * from live.event")
+        assert (failed.code, "--since" in failed.err) == (1, True)
 
     def test_other_days_are_not_opened_and_a_damaged_one_is_one_line(self, archived, tmp_path: Path) -> None:
         (tmp_path / "kept/raw/day=2001-03-14/event-1.parquet").write_bytes(b"damaged")

@@ -412,3 +412,28 @@ async def test_the_process_ends_with_the_one_that_started_it(
     await until(lambda: waits(connection))
     process.stdin.close()
     assert await asyncio.wait_for(process.wait(), 10) == 70
+
+
+async def test_kill_9_between_archive_and_drop(
+    dsn: str, connection: asyncpg.Connection, day: list[asyncpg.Record], tmp_path: Path
+) -> None:
+    reader = await asyncpg.connect(dsn)
+    # lets the files be written, and is in the way of the drop
+    await reader.execute("begin; lock table only raw.event in access share mode")
+    command = [sys.executable, "-m", "mainstem.events.archive.child"]
+    process = await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE)
+    process.stdin.write(msgspec.json.encode(Order(dsn, os.fspath(tmp_path), DAY + timedelta(days=1))) + b"\n")
+    await until(lambda: bool(archived_days(tmp_path)))
+    process.kill()
+    await process.wait()
+    await until(lambda: none_waits(connection))
+    await reader.close()
+    assert await stored(connection) == day
+    [outcome] = await archive(connection, tmp_path)
+    assert outcome == run.DayOutcome(DAY, 0)
+    assert await stored(connection) == []
+    assert await restored(connection, tmp_path) == day
+
+
+async def none_waits(connection: asyncpg.Connection) -> bool:
+    return not await waits(connection)

@@ -51,7 +51,7 @@ def query(
     import duckdb
 
     from mainstem.events.archive import archive_folder
-    from mainstem.events.archive.query import archive_sources, open_session, require_select
+    from mainstem.events.archive.query import archive_sources, empty_archive, open_session, require_select
 
     settings = load()
     folder = data_folder(settings, data_dir)
@@ -59,15 +59,20 @@ def query(
     sources = archive_sources(archive)
     if not sources:
         typer.echo(nothing_archived(settings, archive), err=True)
+        if since is None:
+            # nothing to ask: no rows, in the form asked for
+            _print([], iter(()), as_csv=as_csv, as_json=as_json)
+            return
     with TemporaryDirectory(prefix="mainstem-query-") as name:
         tenant_id, live = _from_database(settings, folder, tenant, since, Path(name))
-        session = open_session([*sources, *live], Path(name) / "spill", tenant_id)
+        session = open_session([*(sources or empty_archive(live)), *live], Path(name) / "spill", tenant_id)
         try:
             require_select(session, sql)
             names, rows = _ask(session, sql)
             _print(names, rows, as_csv=as_csv, as_json=as_json)
         except duckdb.Error as error:
-            raise CliError(str(error).split("\n\n")[0]) from error
+            hint = ": live tables are there with --since" if since is None and "live" in str(error) else ""
+            raise CliError(str(error).split("\n\n")[0] + hint) from error
         finally:
             session.close()
 

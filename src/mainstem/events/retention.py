@@ -6,18 +6,17 @@ that are not loaded yet is never dropped, however old it is. With an archiver, a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 import asyncpg
 import structlog
 
-from mainstem.events.archive import ArchiveError
-from mainstem.events.archive.queries import days_to_go
+from mainstem.events.archive.due import archive_due, gone, ledger_before, log_days
 from mainstem.events.archive.run import DayOutcome
 from mainstem.events.archive.spawn import Archiver
 from mainstem.platform.clock import utc_now
@@ -83,12 +82,12 @@ async def sweep(
             rate_windows_pruned = await prune_rate_windows(connection, moment - _RATE_WINDOW_AGE)
             done = {name: await step(connection) for name, step in steps.items()}
             # what may fail for a reader in the way comes last
-            days = () if archiver is None else await archive_days(connection, oldest, archiver)
-            dropped = await drop_partitions(connection, oldest) if archiver is None else _gone(days)
+            days = () if archiver is None else await archive_due(connection, oldest, archiver)
+            dropped = await drop_partitions(connection, oldest) if archiver is None else gone(days)
             return Report(
                 partitions_made=partitions_made,
                 partitions_dropped=dropped,
-                batches_pruned=await prune_batches(connection, _ledger_before(oldest, days)),
+                batches_pruned=await prune_batches(connection, ledger_before(oldest, days)),
                 rejects_pruned=rejects_pruned,
                 rate_windows_pruned=rate_windows_pruned,
                 days=days,
@@ -126,7 +125,7 @@ async def run(
         try:
             report = await sweep(pool, retention_days=settings.raw_retention_days, steps=steps, archiver=archiver)
             if report is not None:
-                _log_days(report.days)
+                log_days(report.days)
                 _log.info(
                     "retention_swept",
                     made=report.partitions_made,
@@ -149,20 +148,6 @@ async def ensure_partitions(connection: Connection, now: datetime) -> int:
         _sql["ensure_partitions"], today - timedelta(days=1), today + timedelta(days=DAYS_AHEAD), timeout=_TIMEOUT_S
     )
     return made
-
-
-async def archive_days(connection: Connection, before: datetime, archiver: Archiver) -> tuple[DayOutcome, ...]:
-    """Archive and drop the loaded days before the day of `before`; return what became of each.
-
-    When the archiver fails, all of them stay, for its reason.
-    """
-    due = await days_to_go(connection, before.date())
-    if not due:
-        return ()
-    try:
-        return tuple(await archiver(before.date()))
-    except (ArchiveError, OSError) as error:
-        return tuple(DayOutcome(day, kept=str(error)) for day in due)
 
 
 async def drop_partitions(connection: Connection, before: datetime) -> tuple[str, ...]:
@@ -190,20 +175,3 @@ async def prune_rate_windows(connection: Connection, before: datetime) -> int:
     """Delete shared rate counters of windows that began before `before`; return how many."""
     pruned: int = await connection.fetchval(_sql["prune_rate_windows"], before, timeout=_TIMEOUT_S)
     return pruned
-
-
-def _gone(days: Sequence[DayOutcome]) -> tuple[str, ...]:
-    return tuple(f"event_{one.day:%Y%m%d}" for one in days if one.kept is None)
-
-
-def _ledger_before(oldest: datetime, days: Sequence[DayOutcome]) -> datetime:
-    """Return the time before which the ledger may go: a day that stays keeps its part of it, late events theirs."""
-    return min([oldest, *(datetime.combine(one.day, time(), UTC) for one in days if one.kept is not None)])
-
-
-def _log_days(days: Sequence[DayOutcome]) -> None:
-    for one in days:
-        if one.kept is None:
-            _log.info("day_archived", day=one.day.isoformat(), events=one.events)
-        else:
-            _log.warning("day_not_archived", day=one.day.isoformat(), reason=one.kept)

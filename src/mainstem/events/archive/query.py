@@ -75,6 +75,11 @@ async def live_sources(connection: Connection, folder: Path, since: datetime) ->
     return sources
 
 
+def empty_archive(live: Iterable[Source]) -> list[Source]:
+    """Return the tables of an archive without a day, with the columns of the live ones."""
+    return [Source("archive", one.table, (), one.columns) for one in live]
+
+
 def open_session(sources: Sequence[Source], temporary: Path, tenant_id: int | None) -> duckdb.DuckDBPyConnection:
     """Return a DuckDB in memory with a view per table, where the SQL reaches nothing else.
 
@@ -82,6 +87,9 @@ def open_session(sources: Sequence[Source], temporary: Path, tenant_id: int | No
     """
     session = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": str(temporary)})
     session.execute("set timezone = 'UTC'")
+    # counted for query_progress(), drawn by whoever asks
+    session.execute("set enable_progress_bar = true")
+    session.execute("set enable_progress_bar_print = false")
     for source in sources:
         data = _dataset(source)
         if tenant_id is not None:
@@ -108,11 +116,10 @@ def _any_columns(files: Iterable[tuple[Column, ...]]) -> tuple[Column, ...]:
 
 def _dataset(source: Source) -> Any:  # noqa: ANN401 - pyarrow has no types
     day = pa.field("day", pa.date32())
-    partitioning = ds.partitioning(pa.schema([day]), flavor="hive") if source.schema == "archive" else None
+    by_day = ds.partitioning(pa.schema([day]), flavor="hive") if source.schema == "archive" else None
     schema = schema_of(source.columns)
-    return ds.dataset(
-        [str(path) for path in source.paths],
-        schema=schema.append(day) if partitioning else schema,
-        format="parquet",
-        partitioning=partitioning,
-    )
+    if by_day:
+        schema = schema.append(day)
+    if not source.paths:
+        return ds.dataset(schema.empty_table())
+    return ds.dataset([str(path) for path in source.paths], schema=schema, format="parquet", partitioning=by_day)
