@@ -1,6 +1,10 @@
 """Days into the archive and back: exact, verified before the drop, and no event is ever lost."""
 
+import asyncio
+import subprocess
+import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -76,3 +80,19 @@ async def test_every_query_is_valid_for_the_schema(name: str, connection: asyncp
     queries = load_queries("mainstem.events.archive")
     await connection.execute(queries["make_archived"])
     await connection.prepare(queries[name].replace("{columns}", "1"))
+
+
+async def test_the_program_of_the_guide_brings_days_back(
+    dsn: str, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    guide = Path(__file__).parents[2] / "docs/guides/archive.md"
+    program = guide.read_text().partition("```python\n")[2].partition("```")[0]
+    await make_days(connection)
+    await land(connection, [plain(1), plain(2)])
+    before = await stored(connection)
+    await archive(connection, tmp_path / "data/archive")
+    command = [sys.executable, "-c", program.replace("postgresql://…", dsn)]
+    run = partial(subprocess.run, command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    done = await asyncio.to_thread(run)
+    assert (done.stdout, done.stderr) == (f"{DAY} 2\n", "")
+    assert await stored(connection, "back.event") == before

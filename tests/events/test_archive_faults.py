@@ -12,11 +12,13 @@ from pathlib import Path
 
 import asyncpg
 import msgspec
+import psycopg
 import pyarrow.parquet as pq
 import pytest
 from events.archiving import DAY, LATER, NOON, Quiet, archive, land, make_days, make_targets, only, plain, stored
 from events.landing import until
 
+from mainstem.cli.failures import ExitCode, explain
 from mainstem.events.archive import (
     ArchiveDamagedError,
     ArchiveError,
@@ -229,6 +231,33 @@ async def test_a_full_disk_keeps_this_day_and_the_rest(
     assert len(await stored(connection)) == 4
     assert archived_days(tmp_path) == []
     assert [one.events for one in await archive(connection, tmp_path)] == [3, 1]
+
+
+async def test_a_database_that_goes_away_ends_the_run_and_the_next_one_goes_on(
+    dsn: str,
+    connection: asyncpg.Connection,
+    day: list[asyncpg.Record],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish = write.publish
+    archiving = await asyncpg.connect(dsn)
+
+    def cut_off(*arguments: object) -> None:
+        publish(*arguments)
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute("select pg_terminate_backend(%s, 5000)", [archiving.get_server_pid()])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "publish", cut_off)
+        with pytest.raises((ConnectionError, asyncpg.InterfaceError)) as ended:
+            await archive(archiving, tmp_path)
+    failure = explain(ended.value)
+    assert failure is not None
+    assert failure.code is ExitCode.DATABASE
+    assert await stored(connection) == day
+    assert await archive(connection, tmp_path) == [run.DayOutcome(DAY, 0)]
+    assert await restored(connection, tmp_path) == day
 
 
 async def test_a_folder_that_can_t_be_made_is_said(

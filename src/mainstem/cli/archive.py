@@ -42,13 +42,14 @@ def run(
         outcomes = asyncio.run(_run(dsn, _archive(settings, folder), limit))
     if as_json:
         print_json([{"day": str(one.day), "events": one.events, "kept": one.kept} for one in outcomes])
-    elif not outcomes:
-        typer.echo(f"nothing to archive before {limit}")
-    for one in () if as_json else outcomes:
-        typer.echo(f"{one.day}: {one.events:,} events archived" + (f", kept: {one.kept}" if one.kept else ""))
-    if any(one.kept for one in outcomes):
-        line = f"{sum(one.kept is not None for one in outcomes)} days stay in the database for the reasons given"
-        raise CliError(line)
+    else:
+        typer.echo("\n".join(map(_told, outcomes)) or f"nothing to archive before {limit}")
+    if kept := [one.day for one in outcomes if one.kept is not None]:
+        raise CliError(f"{len(kept)} days stay in the database for the reasons given")
+
+
+def _told(one: "DayOutcome") -> str:
+    return f"{one.day}: {one.events:,} events archived" + ("" if one.kept is None else f", kept: {one.kept}")
 
 
 async def _run(dsn: str, folder: Path, before: date) -> "list[DayOutcome]":

@@ -38,7 +38,8 @@ async def archive_before(
     """Archive and drop the loaded days before `before`; return what became of each, which `done` is told at once.
 
     The caller holds the lock of the upkeep. A day that can't go stays and does not keep others; when the folder can't
-    be written to, none of the rest is tried. Raises OSError or ArchiveError when the folder can't be used at all.
+    be written to, none of the rest is tried. Raises OSError or ArchiveError when the folder can't be used at all,
+    ConnectionError or asyncpg.InterfaceError when the database goes away.
     """
     if not await queries.try_lock(connection):
         raise ArchiveError("another process of this database is writing archives")
@@ -71,7 +72,7 @@ async def _each(
             except asyncpg.PostgresError as error:
                 kept = f"the database says: {_line(error)}"
             if connection.is_closed():
-                raise ArchiveError(f"the database went away: {kept}")
+                raise ConnectionError(kept)
         outcomes.append(DayOutcome(day, events, kept))
         done(outcomes[-1])
     return outcomes
