@@ -9,7 +9,21 @@ from collections.abc import Sequence
 
 import typer
 
-from mainstem.cli import database, docs, importing, keys, migrations, rejects, serving, tenants, up, users, vault
+from mainstem.cli import (
+    archive,
+    database,
+    docs,
+    importing,
+    keys,
+    migrations,
+    rejects,
+    serving,
+    tenants,
+    up,
+    users,
+    vault,
+    vault_query,
+)
 from mainstem.cli.failures import explain
 
 __all__ = ["app", "main"]
@@ -33,7 +47,9 @@ app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
+app.add_typer(archive.app, name="archive")
 app.add_typer(vault.app, name="vault")
+vault.app.command("query")(vault_query.query)
 app.command("settings")(docs.settings)
 app.command("openapi")(docs.openapi)
 app.command("version")(docs.version)
