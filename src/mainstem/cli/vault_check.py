@@ -1,4 +1,4 @@
-"""`mainstem vault check`: are the rules of the vault and the ledger kept?"""
+"""`mainstem vault check`: whether the rules of the vault and the ledger are kept."""
 
 import asyncio
 from datetime import timedelta

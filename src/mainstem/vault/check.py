@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import asyncpg
 
-from mainstem.platform.db import SESSION_SETTINGS, load_queries
+from mainstem.platform.db import SESSION_SETTINGS, Connection, load_queries
 from mainstem.vault.engine.checks import Check, checks
 from mainstem.vault.engine.column import literal
 from mainstem.vault.engine.spec import NonHistorisedLink, Structure
@@ -96,7 +96,7 @@ async def check(  # noqa: PLR0913 - one per choice of the operator
         await worker.close(timeout=_CONNECT_TIMEOUT_S)
 
 
-async def forget(connection: "asyncpg.Connection[asyncpg.Record]", tables: Sequence[str]) -> None:
+async def forget(connection: Connection, tables: Sequence[str]) -> None:
     """Have the next check look at all rows of some tables: they are others than before."""
     await connection.execute(_sql["forget"], list(tables))
 
@@ -113,7 +113,7 @@ async def _snapshot(dsn: str) -> AsyncIterator[str]:
 
 
 async def _answer(
-    worker: "asyncpg.Connection[asyncpg.Record]", snapshot: str, one: Check, parameter: Sequence[object] | None
+    worker: Connection, snapshot: str, one: Check, parameter: Sequence[object] | None
 ) -> Finding:
     if one.skipped or parameter is None:
         return Finding(one.name, one.subject, "skipped", note=one.skipped or "only with --full")
@@ -134,7 +134,7 @@ async def _answer(
     return Finding(one.name, one.subject, state, checked, violations, examples, perf_counter() - started_s)
 
 
-async def _proven(worker: "asyncpg.Connection[asyncpg.Record]", one: Check) -> bool:
+async def _proven(worker: Connection, one: Check) -> bool:
     if one.name == "balance":
         return bool(await worker.fetchval(_sql["balanced"]))
     return bool(one.proof and await worker.fetchval(_sql["proven"], one.subject, list(one.proof)))
@@ -158,7 +158,7 @@ def _parameter(
 
 
 async def _remember(
-    worker: "asyncpg.Connection[asyncpg.Record]", asked: Sequence[Check], findings: Sequence[Finding], marks: _Marks
+    worker: Connection, asked: Sequence[Check], findings: Sequence[Finding], marks: _Marks
 ) -> None:
     passed = [
         (one.name, one.subject, marks.safe)
@@ -218,7 +218,7 @@ def _loads(facts: Sequence[str]) -> Check:
     )
 
 
-async def _defaults(worker: "asyncpg.Connection[asyncpg.Record]") -> list[Check]:
+async def _defaults(worker: Connection) -> list[Check]:
     """Return a check for each default partition: none of its rows is of a time for which upkeep makes partitions."""
     found = []
     for name, key, since in await worker.fetch(_sql["default_partitions"]):
