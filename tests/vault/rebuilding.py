@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 from siting import FEEDS, GOOGLEBOT, raw_event
-from vault.vaulting import append
+from vault.vaulting import START, append
 
 from mainstem.events.model import NewEvent
 from mainstem.platform.ids import event_uid, uuid7
@@ -37,14 +37,7 @@ def other(number: int, tenant_id: int = 1) -> NewEvent:
 
 async def land(connection: asyncpg.Connection, events: Sequence[NewEvent]) -> int:
     """Commit events of one tenant as one batch."""
-    return await append(connection, [event._replace(received_at=datetime_of_batch()) for event in events])
-
-
-def datetime_of_batch() -> datetime:
-    """Return the time at which `append` says that all events of a batch came."""
-    from vault.vaulting import START  # noqa: PLC0415 - a constant of another helper
-
-    return START
+    return await append(connection, [event._replace(received_at=START) for event in events])
 
 
 async def load(dsn: str, **options: int) -> None:
@@ -61,9 +54,14 @@ async def history(connection: asyncpg.Connection, dsn: str) -> None:
         await land(connection, [visit(n * 7 % 50, n, tenant_id=tenant_id, message=f"m{n}") for n in range(30)])
     await load(dsn)
     await land(connection, [visit(n, n, message=f"m{n}", title="A") for n in range(25, 40)])
-    await land(connection, [visit(200, 1, subject="s1"), visit(90, 1, subject="s1"), visit(100, 2, user_agent=GOOGLEBOT)])
+    await land(
+        connection, [visit(200, 1, subject="s1"), visit(90, 1, subject="s1"), visit(100, 2, user_agent=GOOGLEBOT)]
+    )
     await land(connection, [visit(1, data="[]"), other(1), visit(2, 9, page="x\ud800"), other(2)])
     await land(connection, [other(3, tenant_id=2), visit(60, 3, tenant_id=2), visit(95, 1, tenant_id=2)])
+    await load(dsn)
+    # large enough for the other way of loading
+    await land(connection, [visit(n % 90, n, message=f"l{n % 600}", subject=f"s{n % 50}") for n in range(700)])
     await load(dsn)
     for title in ("A", "B", "A"):
         await land(connection, [visit(300, 3, title=title, page=3), visit(20 if title == "B" else 310, 2)])

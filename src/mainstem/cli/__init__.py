@@ -22,6 +22,7 @@ from mainstem.cli import (
     users,
     vault,
     vault_check,
+    vault_rebuild,
 )
 from mainstem.cli.failures import explain
 
@@ -47,6 +48,7 @@ app.add_typer(users.app, name="user")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
 vault.app.command("check")(vault_check.check)
+vault.app.command("rebuild")(vault_rebuild.rebuild)
 app.add_typer(vault.app, name="vault")
 app.command("settings")(docs.settings)
 app.command("openapi")(docs.openapi)

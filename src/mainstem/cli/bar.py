@@ -1,5 +1,7 @@
 """A progress bar on standard error; nothing where that is no terminal."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 
@@ -25,3 +27,10 @@ class Bar:
     def step(self, done: int, total: int, what: str) -> None:
         """Show that `done` of `total` are done, and what is next."""
         self._bar.update(self._task, description=what, completed=done, total=total)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bar away while somebody is asked something."""
+        self._bar.stop()
+        yield
+        self._bar.start()

@@ -112,9 +112,7 @@ async def _snapshot(dsn: str) -> AsyncIterator[str]:
         await holder.close(timeout=_CONNECT_TIMEOUT_S)
 
 
-async def _answer(
-    worker: Connection, snapshot: str, one: Check, parameter: Sequence[object] | None
-) -> Finding:
+async def _answer(worker: Connection, snapshot: str, one: Check, parameter: Sequence[object] | None) -> Finding:
     if one.skipped or parameter is None:
         return Finding(one.name, one.subject, "skipped", note=one.skipped or "only with --full")
     started_s = perf_counter()
@@ -157,9 +155,7 @@ def _parameter(
             return ()
 
 
-async def _remember(
-    worker: Connection, asked: Sequence[Check], findings: Sequence[Finding], marks: _Marks
-) -> None:
+async def _remember(worker: Connection, asked: Sequence[Check], findings: Sequence[Finding], marks: _Marks) -> None:
     passed = [
         (one.name, one.subject, marks.safe)
         for one, finding in zip(asked, findings, strict=True)

@@ -80,10 +80,13 @@ async def revision(connection: Connection) -> str:
 
 
 async def _make_like(connection: Connection, table: str, schema: str) -> None:
-    for row in await connection.fetch(_sql["describe"], table, schema):
-        await connection.execute(row["statement"])
-    for row in await connection.fetch(_sql["partitions"], table, schema):
-        await connection.execute(row["statement"])
+    statements = [row["statement"] for row in await connection.fetch(_sql["describe"], table, schema)]
+    parts = await connection.fetch(_sql["partitions"], table, schema)
+    statements += [row["statement"] for row in parts]
+    for one in (table, *(row["live"] for row in parts)):
+        statements += [row["statement"] for row in await connection.fetch(_sql["grants"], one, schema)]
+    for statement in statements:
+        await connection.execute(statement)
 
 
 async def _copy_before(connection: Connection, names: Names, scope: Scope) -> None:

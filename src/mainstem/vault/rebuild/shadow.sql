@@ -2,18 +2,10 @@
 
 -- name: describe
 -- Statements, in order, that make table $1 (schema.table) anew in schema $2, under the same names: columns, keys,
--- indexes, comment, row-level security, policies, grants, triggers; without rows and partitions.
+-- indexes, comment, row-level security, policies, triggers; without rows, partitions and grants.
 with source as (
   select c.*, c.oid::regclass::text as live, format('%I.%I', $2::text, c.relname) as made
   from pg_class c where c.oid = $1::regclass
-), acl as (
-  select s.made, a.grantee, a.is_grantable, a.privilege_type, null::name as attname
-  from source s cross join lateral aclexplode(s.relacl) a
-  where a.grantee <> s.relowner
-  union all
-  select s.made, a.grantee, a.is_grantable, a.privilege_type, t.attname
-  from source s join pg_attribute t on t.attrelid = s.oid and t.attnum > 0 and not t.attisdropped
-  cross join lateral aclexplode(t.attacl) a
 )
 select statement
 from (
@@ -53,16 +45,30 @@ from (
            || coalesce(' with check (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')', '')
   from source s join pg_policy p on p.polrelid = s.oid
   union all
-  select 9, a.privilege_type || a.grantee,
-         format('grant %s%s on %s to %s%s', a.privilege_type, coalesce(' (' || quote_ident(a.attname) || ')', ''), a.made,
-                case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
-                case when a.is_grantable then ' with grant option' else '' end)
-  from acl a
-  union all
-  select 10, t.tgname, replace(pg_get_triggerdef(t.oid), ' ON ' || s.live || ' ', ' ON ' || s.made || ' ')
+  select 9, t.tgname, replace(pg_get_triggerdef(t.oid), ' ON ' || s.live || ' ', ' ON ' || s.made || ' ')
   from source s join pg_trigger t on t.tgrelid = s.oid and not t.tgisinternal
 ) part
 order by step, name
+
+-- name: grants
+-- Statements, in order, that grant on table $1's likeness in schema $2 what is granted on the table.
+select format('grant %s%s on %I.%I to %s%s', a.privilege_type, coalesce(' (' || quote_ident(a.attname) || ')', ''),
+              $2::text, a.relname,
+              case a.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(a.grantee)) end,
+              case when a.is_grantable then ' with grant option' else '' end) as statement
+from (
+  select c.relname, null::name as attname, g.*
+  from pg_class c
+  cross join lateral aclexplode(c.relacl) with ordinality g (grantor, grantee, privilege_type, is_grantable, n)
+  where c.oid = $1::regclass and g.grantee <> c.relowner
+  union all
+  select c.relname, t.attname, g.*
+  from pg_class c
+  join pg_attribute t on t.attrelid = c.oid and t.attnum > 0 and not t.attisdropped
+  cross join lateral aclexplode(t.attacl) with ordinality g (grantor, grantee, privilege_type, is_grantable, n)
+  where c.oid = $1::regclass
+) a
+order by a.attname nulls first, a.n
 
 -- name: partitions
 -- Partitions of table $1 with the statement that makes each anew in schema $2, beside its parent there.
