@@ -15,6 +15,8 @@ from typing import Final
 import structlog
 
 from mainstem.events import retention
+from mainstem.events.archive import archive_folder
+from mainstem.events.archive.spawn import Archiver, archiver
 from mainstem.events.intake import Intake
 from mainstem.events.log import PostgresLog
 from mainstem.events.signals import Notifier
@@ -95,9 +97,8 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
-            tasks.append(
-                asyncio.create_task(retention.run(worker_pool, settings, stop, steps=UPKEEP), name="retention")
-            )
+            upkeep = retention.run(worker_pool, settings, stop, steps=UPKEEP, archiver=_archiver(settings, dsn))
+            tasks.append(asyncio.create_task(upkeep, name="retention"))
             stack.push_async_callback(_finish, tasks, stop)
         intake = _intake(settings, dsn)
         notifier = Notifier(dsn)
@@ -140,6 +141,12 @@ async def _pool(settings: Settings, dsn: str, *, role: str) -> AsyncIterator[Poo
 def _intake(settings: Settings, dsn: str) -> Intake:
     spool = Spool(settings.data_dir / "spool", max_bytes=settings.spool_max_mb * 1_048_576)
     return Intake(PostgresLog(dsn), spool, commit_timeout_s=settings.intake_commit_timeout_seconds)
+
+
+def _archiver(settings: Settings, dsn: str) -> Archiver | None:
+    if not settings.archive_enabled:
+        return None
+    return archiver(dsn, archive_folder(settings.archive_dir, settings.data_dir))
 
 
 def _loader(settings: Settings, dsn: str, waiter: LoadWaiter) -> Loader:

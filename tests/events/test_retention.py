@@ -1,13 +1,21 @@
 """Upkeep of the landing: days ahead, nothing dropped before it is loaded, one process at a time."""
 
 import asyncio
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
+import structlog
+from events.archiving import land, plain, stored
 from events.landing import StartIntake, new_event, until
 
 from mainstem.events import retention
+from mainstem.events.archive import archived_days
+from mainstem.events.archive.run import DayOutcome
+from mainstem.events.archive.spawn import archiver
 from mainstem.events.retention import sweep
 from mainstem.platform.db import Connection, Pool, load_queries
 from mainstem.platform.settings import Environment, Settings
@@ -224,3 +232,58 @@ async def test_a_step_that_fails_does_not_end_the_upkeep(worker_pool: Pool, monk
 @pytest.mark.parametrize("name", sorted(load_queries("mainstem.events")))
 async def test_every_query_is_valid_for_the_schema(name: str, connection: asyncpg.Connection) -> None:
     await connection.prepare(load_queries("mainstem.events")[name])
+
+
+async def test_with_an_archiver_a_day_goes_into_the_archive_and_then_the_ledger_is_pruned(
+    dsn: str, worker_pool: Pool, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await sweep(worker_pool, retention_days=90, now=NOW)
+    await land(connection, [plain(1, NOW - timedelta(days=1))])
+    await land(connection, [plain(2, NOW)], loaded=False)
+    await connection.execute("update raw.batch set committed_at = received_to")
+    report = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=91), archiver=archiver(dsn, tmp_path))
+    assert report is not None
+    assert report.days == (DayOutcome((NOW - timedelta(days=1)).date(), 1),)
+    assert report.partitions_dropped == ("event_20010314",)
+    assert report.batches_pruned == 1
+    assert [one.events for one in archived_days(tmp_path)] == [1]
+    assert len(await stored(connection)) == 1
+    again = await sweep(worker_pool, retention_days=90, now=NOW + timedelta(days=91), archiver=archiver(dsn, tmp_path))
+    assert again is not None
+    assert again.days == ()
+
+
+async def test_a_day_that_can_t_be_archived_stays_with_its_ledger_and_the_reason_is_logged(
+    dsn: str, worker_pool: Pool, connection: asyncpg.Connection, tmp_path: Path
+) -> None:
+    # late events: their partition is gone, and protects the ledger no more
+    await land(connection, [plain(1, NOW)])
+    await connection.execute("update raw.batch set committed_at = received_to")
+    (tmp_path / "archive").write_text("in the way")
+    with structlog.testing.capture_logs() as logs:
+        stop = asyncio.Event()
+        running = asyncio.create_task(
+            retention.run(
+                worker_pool,
+                Settings(environment=Environment.TEST),
+                stop,
+                archiver=archiver(dsn, tmp_path / "archive"),
+            )
+        )
+        await until(lambda: any(line["event"] == "retention_swept" for line in logs))
+        stop.set()
+        await asyncio.wait_for(running, timeout=10)
+    [warning] = [line for line in logs if line["event"] == "day_not_archived"]
+    assert (warning["day"], warning["log_level"]) == ("2001-03-15", "warning")
+    assert "archive" in warning["reason"]
+    assert len(await stored(connection)) == 1
+    assert await connection.fetchval("select count(*) from raw.batch") == 1
+
+
+def test_at_rest_nothing_of_the_archive_s_weight_is_loaded() -> None:
+    code = (
+        "import sys, mainstem.app, mainstem.worker, mainstem.events.archive.spawn\n"
+        "heavy = {'pyarrow', 'duckdb', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import psycopg
 import pytest
+from events.archiving import archive, land, make_days, only, plain
 from vault.vaulting import append, balance, event, load_all
 
 from mainstem.events import retention
@@ -53,4 +55,19 @@ async def test_a_plain_owner_loads_and_keeps_up(plain_dsn: str) -> None:
         assert await connection.fetchval("select count(*) from raw.event") == 0
     finally:
         await pool.close()
+        await connection.close()
+
+
+async def test_a_plain_owner_archives(plain_dsn: str, tmp_path: Path) -> None:
+    connection = await asyncpg.connect(plain_dsn)
+    try:
+        await make_days(connection)
+        await land(connection, [plain(1), plain(2)])
+        assert [one.kept for one in await archive(connection, tmp_path)] == [None]
+        # and one that comes late
+        await land(connection, [plain(3)])
+        assert [one.kept for one in await archive(connection, tmp_path)] == [None]
+        assert await connection.fetchval("select count(*) from raw.event") == 0
+        assert only(tmp_path).events == 3
+    finally:
         await connection.close()

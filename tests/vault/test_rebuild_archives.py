@@ -1,14 +1,17 @@
 """Days that have left the landing come back one by one, and the rebuild equals live all the same."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
+from events.archiving import Quiet
 from siting import FEEDS
 from vault.rebuilding import everything, history, land, load, rebuilt, visit
 
+from mainstem.events.archive import archived_days, restore_day
+from mainstem.events.archive.run import archive_before
 from mainstem.vault.rebuild import Archives, Report
 
 _SHIFTED = {
@@ -21,14 +24,6 @@ _SHIFTED = {
 }
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A day that was taken out of the landing."""
-
-    day: date
-    events: int
-
-
 async def age(connection: asyncpg.Connection, days: int) -> None:
     """Have everything that happened happen so many days earlier."""
     for table, columns in _SHIFTED.items():
@@ -37,34 +32,18 @@ async def age(connection: asyncpg.Connection, days: int) -> None:
         await connection.execute(f"update {table} set {changes}{where}")
 
 
-async def take_out(connection: asyncpg.Connection) -> Archives:
-    """Move all days before today, and their part of the ledger, to tables of the test; return the way back."""
-    await connection.execute(
-        "create table public.kept_event as select * from raw.event where received_at < current_date"
-    )
-    await connection.execute(
-        "create table public.kept_batch as select * from raw.batch where received_from < current_date"
-    )
-    await connection.execute("delete from raw.event where received_at < current_date")
-    await connection.execute("select raw.drop_partitions(current_date)")
-    await connection.execute("select raw.prune_batches(current_date, 1000)")
-    days = await connection.fetch("select received_at::date as day, count(*) as n from public.kept_event group by 1")
-
-    async def restore(to: asyncpg.Connection, one: Kept, *, event_table: str, batch_table: str) -> int:
-        await to.execute(
-            f"insert into {batch_table} select * from public.kept_batch "
-            f"where received_from::date <= '{one.day}' and received_to::date >= '{one.day}' on conflict do nothing"
-        )
-        done = await to.execute(
-            f"insert into {event_table} select * from public.kept_event where received_at::date = '{one.day}'"
-        )
-        return int(done.rsplit(" ", 1)[1])
-
-    return Archives([Kept(row["day"], row["n"]) for row in days], restore)
+async def take_out(connection: asyncpg.Connection, folder: Path) -> Archives:
+    """Archive all days before today, and prune their part of the ledger; return the way back."""
+    today = await connection.fetchval("select current_date")
+    await connection.execute("select raw.ensure_partitions($1, $2)", today - timedelta(days=6), today)
+    outcomes = await archive_before(connection, folder, today, done=lambda _: None, progress=Quiet())
+    assert [one.kept for one in outcomes if one.kept] == []
+    assert await connection.fetchval("select raw.prune_batches($1, 1000)", today) > 0
+    return Archives([one for one in archived_days(folder) if one.events], restore_day)
 
 
 @pytest.fixture
-async def archives(connection: asyncpg.Connection, dsn: str) -> Archives:
+async def archives(connection: asyncpg.Connection, dsn: str, tmp_path: Path) -> Archives:
     """Return the archive of four days; the fifth is in the landing, and one batch spans two of them."""
     await history(connection, dsn)
     for number in range(4):
@@ -82,7 +61,7 @@ async def archives(connection: asyncpg.Connection, dsn: str) -> Archives:
         "update raw.batch set received_from = current_date - interval '1 second' where batch_id = $1", spanning
     )
     await load(dsn)
-    return await take_out(connection)
+    return await take_out(connection, tmp_path)
 
 
 def rounds() -> tuple[list[str], Callable[[int, int, str], None]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 
 from mainstem.cli import (
+    archive,
     database,
     docs,
     importing,
@@ -22,6 +23,7 @@ from mainstem.cli import (
     users,
     vault,
     vault_check,
+    vault_query,
     vault_rebuild,
 )
 from mainstem.cli.failures import explain
@@ -49,7 +51,9 @@ app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
 vault.app.command("check")(vault_check.check)
 vault.app.command("rebuild")(vault_rebuild.rebuild)
+app.add_typer(archive.app, name="archive")
 app.add_typer(vault.app, name="vault")
+vault.app.command("query")(vault_query.query)
 app.command("settings")(docs.settings)
 app.command("openapi")(docs.openapi)
 app.command("version")(docs.version)

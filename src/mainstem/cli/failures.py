@@ -35,6 +35,7 @@ class Failure(NamedTuple):
 
 def explain(error: BaseException) -> Failure | None:
     """Return what to say about an error that a command may meet; None for a fault of the program."""
+    from mainstem.events.archive.errors import ArchiveError
     from mainstem.platform.embedded import AlreadyServedError, EmbeddedPostgresError
     from mainstem.platform.errors import MainstemError, UnavailableError
     from mainstem.platform.migrate import MigrationError, UnreachableError
@@ -47,6 +48,8 @@ def explain(error: BaseException) -> Failure | None:
             return Failure(line, error.code)
         case SettingsError() | SecretError():
             return Failure(line, ExitCode.USAGE)
+        case ArchiveError():
+            return Failure(line, ExitCode.FAILED)
         case MigrationError() | EmbeddedPostgresError() | MainstemError():
             away = isinstance(error, UnreachableError | EmbeddedPostgresError | UnavailableError)
             database = away and not isinstance(error, AlreadyServedError)

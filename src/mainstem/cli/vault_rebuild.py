@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -66,16 +67,18 @@ def rebuild(
                 _drop_old(dsn, plan.into, as_json=as_json)
                 return
             with Bar() as bar:
-                report = asyncio.run(_run(settings, dsn, plan, bar, swap=swap))
+                report = asyncio.run(_run(settings, dsn, folder, plan, bar, swap=swap))
     except RebuildError as error:
         raise CliError(str(error)) from error
     _print(report, as_json=as_json)
     raise typer.Exit(ExitCode.DONE if report.equal or report.swapped else ExitCode.FAILED)
 
 
-async def _run(settings: "Settings", dsn: str, plan: "Plan", bar: Bar, *, swap: bool | None) -> "Report":
+async def _run(settings: "Settings", dsn: str, folder: Path, plan: "Plan", bar: Bar, *, swap: bool | None) -> "Report":
+    from mainstem.events.archive import archive_folder, archived_days, restore_day
     from mainstem.hub import FEEDS
     from mainstem.platform import log
+    from mainstem.vault.rebuild import Archives
     from mainstem.vault.rebuild import rebuild as run
 
     def decide(report: "Report") -> bool:
@@ -89,7 +92,8 @@ async def _run(settings: "Settings", dsn: str, plan: "Plan", bar: Bar, *, swap: 
 
     # refusals were told when the events were loaded; here they are counted
     log.configure(settings.model_copy(update={"log_level": "CRITICAL"}))
-    return await run(dsn, FEEDS, plan, decide=decide, progress=bar.step)
+    archives = Archives(archived_days(archive_folder(settings.archive_dir, folder)), restore_day)
+    return await run(dsn, FEEDS, plan, archives=archives, decide=decide, progress=bar.step)
 
 
 def _drop_old(dsn: str, into: str, *, as_json: bool) -> None:

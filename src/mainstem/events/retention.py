@@ -2,12 +2,12 @@
 
 `sweep()` is one round of upkeep, `run()` repeats it hourly. A session's advisory lock lets one process per
 cluster work at a time; every step is idempotent, so that a second round changes nothing. A day with events
-that are not loaded yet is never dropped, however old it is.
+that are not loaded yet is never dropped, however old it is. With an archiver, a day goes when it is archived.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -16,6 +16,9 @@ from typing import Final
 import asyncpg
 import structlog
 
+from mainstem.events.archive.due import archive_due, gone, ledger_before, log_days
+from mainstem.events.archive.run import DayOutcome
+from mainstem.events.archive.spawn import Archiver
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, Pool, load_queries
 from mainstem.platform.settings import Settings
@@ -46,49 +49,83 @@ class Report:
     batches_pruned: int
     rejects_pruned: int
     rate_windows_pruned: int
+    days: tuple[DayOutcome, ...] = ()
+    """What the archive made of the days that were due; without an archive, none."""
     steps: Mapping[str, object] = field(default_factory=dict)
 
 
 async def sweep(
-    pool: Pool, *, retention_days: int, now: datetime | None = None, steps: Mapping[str, Step] = _NO_STEPS
+    pool: Pool,
+    *,
+    retention_days: int,
+    now: datetime | None = None,
+    steps: Mapping[str, Step] = _NO_STEPS,
+    archiver: Archiver | None = None,
 ) -> Report | None:
     """Do one round of upkeep as the owner; None when another process of the cluster is at it.
 
     Makes the day partitions from yesterday to a week ahead, prunes rejects older than `retention_days` and old
-    rate windows, runs the steps of other modules by name, and drops loaded days with their part of the ledger.
+    rate windows, runs the steps of other modules by name, and drops loaded days with their part of the ledger; with
+    an archiver only those that it has archived.
     Raises asyncpg.LockNotAvailableError when somebody else's transaction is in the way of the last.
     """
     moment = now or utc_now()
     oldest = moment - timedelta(days=retention_days)
-    async with pool.acquire(timeout=_TIMEOUT_S) as connection:
-        if not await connection.fetchval(_sql["try_maintenance_lock"]):
+    async with pool.acquire(timeout=_TIMEOUT_S) as connection, upkeep(connection) as ours:
+        if not ours:
             return None
         try:
             # a dropped partition locks its parent: rather later than with every intake waiting behind it
             await connection.execute("set lock_timeout = '2s'")
+            partitions_made = await ensure_partitions(connection, moment)
+            rejects_pruned = await prune_rejected(connection, oldest)
+            rate_windows_pruned = await prune_rate_windows(connection, moment - _RATE_WINDOW_AGE)
+            done = {name: await step(connection) for name, step in steps.items()}
+            # what may fail for a reader in the way comes last
+            days = () if archiver is None else await archive_due(connection, oldest, archiver)
+            dropped = await drop_partitions(connection, oldest) if archiver is None else gone(days)
             return Report(
-                partitions_made=await ensure_partitions(connection, moment),
-                rejects_pruned=await prune_rejected(connection, oldest),
-                rate_windows_pruned=await prune_rate_windows(connection, moment - _RATE_WINDOW_AGE),
-                steps={name: await step(connection) for name, step in steps.items()},
-                # what may fail for a reader in the way comes last
-                partitions_dropped=await drop_partitions(connection, oldest),
-                batches_pruned=await prune_batches(connection, oldest),
+                partitions_made=partitions_made,
+                partitions_dropped=dropped,
+                batches_pruned=await prune_batches(connection, ledger_before(oldest, days)),
+                rejects_pruned=rejects_pruned,
+                rate_windows_pruned=rate_windows_pruned,
+                days=days,
+                steps=done,
             )
         finally:
-            # a lost connection has let go of the lock by itself
             with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
                 await connection.execute("reset lock_timeout")
+
+
+@asynccontextmanager
+async def upkeep(connection: Connection) -> AsyncIterator[bool]:
+    """Hold the lock of the upkeep; yields False when another process of the cluster has it."""
+    ours = bool(await connection.fetchval(_sql["try_maintenance_lock"]))
+    try:
+        yield ours
+    finally:
+        # a lost connection has let go of the lock by itself
+        with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            if ours:
                 await connection.fetchval(_sql["release_maintenance_lock"])
 
 
-async def run(pool: Pool, settings: Settings, stop: asyncio.Event, *, steps: Mapping[str, Step] = _NO_STEPS) -> None:
+async def run(
+    pool: Pool,
+    settings: Settings,
+    stop: asyncio.Event,
+    *,
+    steps: Mapping[str, Step] = _NO_STEPS,
+    archiver: Archiver | None = None,
+) -> None:
     """Sweep now and then hourly until `stop` is set; after a failure again in half a minute, or some minutes."""
     while not stop.is_set():
         pause_s = INTERVAL_S
         try:
-            report = await sweep(pool, retention_days=settings.raw_retention_days, steps=steps)
+            report = await sweep(pool, retention_days=settings.raw_retention_days, steps=steps, archiver=archiver)
             if report is not None:
+                log_days(report.days)
                 _log.info(
                     "retention_swept",
                     made=report.partitions_made,

@@ -102,6 +102,10 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _expanded(value: Path | None) -> Path | None:
+    return None if value is None else value.expanduser()
+
+
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Methods = Annotated[list[Annotated[str, AfterValidator(str.upper)]], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[list[Annotated[str, AfterValidator(_network)]], NoDecode, BeforeValidator(_split)]
@@ -258,7 +262,15 @@ class IntakeAndLoader(BaseModel):
         description="Longest wait of a synchronous /track for its load before it answers queued.",
     )
     raw_retention_days: int = Field(
-        default=90, ge=1, description="Days that raw events are kept before their partition is dropped."
+        default=90, ge=1, description="Days that raw events are kept before they go to the archive, or are dropped."
+    )
+    archive_enabled: bool = Field(
+        default=True,
+        description="Keep raw events past their retention as Parquet files; false drops them for good.",
+    )
+    archive_dir: Annotated[Path | None, AfterValidator(_expanded)] = Field(
+        default=None,
+        description="Folder of the archive, the same for every process that works; `archive` in the data folder when absent.",
     )
     future_tolerance_seconds: int = Field(
         default=300,

@@ -1,0 +1,3 @@
+drop function raw.drop_day(date);
+drop function raw.hold_day(date);
+drop function raw.row_hash(anyelement);
