@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import psycopg
 import pytest
 from siting import loading, until
 from vault import vaulting
@@ -306,6 +307,27 @@ class TestInterrupted:
             await rebuilt(dsn, progress=progress)
         assert await schemas(connection) == []
         assert await everything(connection) == before
+
+    @pytest.mark.parametrize("loads", [1, 4, 8])
+    async def test_a_connection_that_is_lost_harms_nothing(self, connection, dsn: str, loads: int):
+        await history(connection, dsn)
+        before = await everything(connection)
+        told = []
+
+        def progress(*_: object) -> None:
+            told.append(1)
+            if len(told) == loads:
+                with psycopg.connect(dsn, autocommit=True) as killer:
+                    killer.execute(
+                        "select pg_terminate_backend(pid) from pg_stat_activity "
+                        "where application_name = 'mainstem rebuild' and datname = current_database()"
+                    )
+
+        with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
+            await rebuilt(dsn, progress=progress)
+        assert await everything(connection) == before
+        assert (await rebuilt(dsn)).equal
+        assert await schemas(connection) == []
 
     async def test_what_a_killed_one_left_is_dropped_by_the_next(self, connection, dsn: str):
         await history(connection, dsn)
