@@ -31,6 +31,7 @@ from mainstem.platform.limits import RateLimiter
 from mainstem.platform.secrets import derive, secret_key
 from mainstem.platform.settings import Settings
 from mainstem.site import SITE_FEED, ProcessResult, process
+from mainstem.site.checks import CHECKS as SITE_CHECKS
 from mainstem.vault import queries as vault_queries
 from mainstem.vault.loader import Loader, LoadResult
 from mainstem.vault.model import EVENT_FEED
@@ -38,6 +39,9 @@ from mainstem.vault.waiter import LoadWaiter
 
 FEEDS: Final = (SITE_FEED, EVENT_FEED)
 """Every feed of the product: only the composition root knows them all."""
+
+CHECKS: Final = (*SITE_CHECKS,)
+"""What `mainstem vault check` asks beside the rules of the model and the ledger."""
 
 
 async def _vault_partitions(connection: Connection) -> int:

@@ -8,12 +8,16 @@ import asyncpg
 import psycopg
 import pytest
 from events.archiving import archive, land, make_days, only, plain
+from vault import rebuilding
 from vault.vaulting import append, balance, event, load_all
 
 from mainstem.events import retention
+from mainstem.hub import CHECKS, FEEDS
 from mainstem.platform import migrate
 from mainstem.platform.db import create_pool
 from mainstem.vault import queries
+from mainstem.vault.check import check
+from mainstem.vault.rebuild import Plan, rebuild
 
 
 @pytest.fixture
@@ -69,5 +73,23 @@ async def test_a_plain_owner_archives(plain_dsn: str, tmp_path: Path) -> None:
         assert [one.kept for one in await archive(connection, tmp_path)] == [None]
         assert await connection.fetchval("select count(*) from raw.event") == 0
         assert only(tmp_path).events == 3
+    finally:
+        await connection.close()
+
+
+async def test_a_plain_owner_checks_and_rebuilds(plain_dsn: str) -> None:
+    connection = await asyncpg.connect(plain_dsn)
+    try:
+        visits = [rebuilding.visit(number, number, message=f"m{number}") for number in range(9)]
+        await rebuilding.land(connection, visits)
+        await rebuilding.load(plain_dsn)
+        structures = [spec for feed in FEEDS for spec in feed.structures]
+        found = await check(plain_dsn, structures, CHECKS, full=True)
+        assert {one.state for one in found} == {"ok"}
+        assert (await rebuild(plain_dsn, FEEDS, Plan())).equal
+        await connection.execute("delete from vault.sat_page where title = 'T1'")
+        assert (await rebuild(plain_dsn, FEEDS, Plan(), decide=lambda _: True)).swapped
+        found = await check(plain_dsn, structures, CHECKS, full=True)
+        assert {one.state for one in found} == {"ok"}
     finally:
         await connection.close()

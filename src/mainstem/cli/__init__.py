@@ -22,7 +22,9 @@ from mainstem.cli import (
     up,
     users,
     vault,
+    vault_check,
     vault_query,
+    vault_rebuild,
 )
 from mainstem.cli.failures import explain
 
@@ -47,6 +49,8 @@ app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
+vault.app.command("check")(vault_check.check)
+vault.app.command("rebuild")(vault_rebuild.rebuild)
 app.add_typer(archive.app, name="archive")
 app.add_typer(vault.app, name="vault")
 vault.app.command("query")(vault_query.query)

@@ -21,6 +21,10 @@ select raw.append($1, $2::jsonb, $3)
 -- True for the one process of the cluster that may do the upkeep now; held until the session lets go.
 select pg_try_advisory_lock(hashtextextended('mainstem.events.retention', 0))
 
+-- name: wait_for_maintenance_lock
+-- Waits (lock_timeout) until nobody does the upkeep, and keeps it off until the session lets go.
+select pg_advisory_lock(hashtextextended('mainstem.events.retention', 0))
+
 -- name: release_maintenance_lock
 select pg_advisory_unlock(hashtextextended('mainstem.events.retention', 0))
 

@@ -141,6 +141,15 @@ async def run(
                 await stop.wait()
 
 
+async def keep_off(connection: Connection) -> None:
+    """Have no upkeep done in the cluster until this session ends: nothing is dropped, pruned or made.
+
+    Partitions are made a week ahead, so an hour or a day of it does no harm. Raises
+    asyncpg.LockNotAvailableError when a sweep lasts longer than the session's lock_timeout.
+    """
+    await connection.execute(_sql["wait_for_maintenance_lock"])
+
+
 async def ensure_partitions(connection: Connection, now: datetime) -> int:
     """Make the partitions of `raw.event` from yesterday to DAYS_AHEAD days ahead; return how many were new."""
     today = now.date()

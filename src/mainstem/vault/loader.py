@@ -7,6 +7,7 @@ transaction and every wake-up only a hint, so that a crash, a restart or a lost 
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from mainstem.events.signals import RAW_CHANNEL, Listener
 from mainstem.platform.db import is_transient
 from mainstem.vault.feed import Feed, router
 from mainstem.vault.ledger import LoadResult
-from mainstem.vault.slot import CLAIM_EVENTS, Claim, Slot
+from mainstem.vault.slot import CLAIM_EVENTS, Claim, Slot, connect
 
 __all__ = ["LoadResult", "Loader"]
 
@@ -95,7 +96,7 @@ class Loader:
             slot.drop()
 
     def _slot(self) -> Slot:
-        return Slot(self._dsn, self._feeds, self._route, self._lane_count, self._claim_events)
+        return Slot(partial(connect, self._dsn), self._feeds, self._route, self._lane_count, self._claim_events)
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:
         failures = 0

@@ -85,6 +85,7 @@ HUB_VISITOR = Hub(
     key=(TENANT, _key("visitor")),
     business_key=(Column("visitor_bk", "text", required=True),),
     meta=META,
+    collision_code=SITE,
 )
 HUB_SESSION = Hub(
     table="vault.hub_session",
@@ -92,6 +93,7 @@ HUB_SESSION = Hub(
     key=(TENANT, _key("session")),
     business_key=(Column("session_bk", "text", required=True),),
     meta=META,
+    collision_code=SITE,
 )
 HUB_PAGE = Hub(
     table="vault.hub_page",
@@ -99,6 +101,7 @@ HUB_PAGE = Hub(
     key=(TENANT, _key("page")),
     business_key=(Column("page_bk", "text", required=True),),
     meta=META,
+    collision_code=SITE,
 )
 HUB_CAMPAIGN = Hub(
     table="vault.hub_campaign",
@@ -106,6 +109,7 @@ HUB_CAMPAIGN = Hub(
     key=(TENANT, _key("campaign")),
     business_key=_texts("utm_source", "utm_medium", "utm_campaign"),
     meta=META,
+    collision_code=SITE,
 )
 LNK_SESSION_VISITOR = Link(
     table="vault.lnk_session_visitor",

@@ -6,11 +6,12 @@ batches waiting. Up to the lane's lock two slots work side by side; from there t
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from time import perf_counter
-from typing import Final
+from types import MappingProxyType
+from typing import Final, TypeAlias
 
 import asyncpg
 
@@ -45,6 +46,8 @@ _SETTINGS: Final = {
     "synchronous_commit": "on",
 }
 
+Connect: TypeAlias = "Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]"
+
 
 @dataclass(slots=True)
 class Claim:
@@ -74,9 +77,9 @@ class _Work:
 class Slot:
     """A connection with its stages; not to be used by two tasks at once."""
 
-    def __init__(self, dsn: str, feeds: Sequence[Feed], route: Route, lanes: int, claim_events: int) -> None:
+    def __init__(self, connect: Connect, feeds: Sequence[Feed], route: Route, lanes: int, claim_events: int) -> None:
         """Keep what to load; connects at the first begin()."""
-        self._dsn = dsn
+        self._connect = connect
         self._feeds = feeds
         self._route = route
         self._lanes = lanes
@@ -133,15 +136,7 @@ class Slot:
 
     async def _connected(self) -> "tuple[asyncpg.Connection[asyncpg.Record], Applier]":
         if self._open is None:
-            connection = await asyncpg.connect(
-                self._dsn,
-                timeout=_CONNECT_TIMEOUT_S,
-                command_timeout=_STATEMENT_TIMEOUT_S,
-                statement_cache_size=1_000,
-                max_cached_statement_lifetime=0,
-                max_cacheable_statement_size=0,
-                server_settings=_SETTINGS,
-            )
+            connection = await self._connect()
             applier = Applier(connection, self._feeds)
             try:
                 await applier.prepare()
@@ -203,6 +198,26 @@ class Slot:
             known = await queries.known(connection, [refusal.event for refusal in work.unstaged])
             work.known = [refusal.event for refusal in work.unstaged if refusal.event.raw_id in known]
             work.unstaged = [refusal for refusal in work.unstaged if refusal.event.raw_id not in known]
+
+
+async def connect(
+    dsn: str,
+    *,
+    kind: "type[asyncpg.Connection[asyncpg.Record]]" = asyncpg.Connection,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> "asyncpg.Connection[asyncpg.Record]":
+    """Open a connection for loads, of a kind of its own and with further settings of the session where wanted."""
+    connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
+        dsn,
+        timeout=_CONNECT_TIMEOUT_S,
+        command_timeout=_STATEMENT_TIMEOUT_S,
+        statement_cache_size=1_000,
+        max_cached_statement_lifetime=0,
+        max_cacheable_statement_size=0,
+        server_settings={**_SETTINGS, **settings},
+        connection_class=kind,
+    )
+    return connection
 
 
 async def _pass_gate(

@@ -50,6 +50,8 @@ class _Table:
     """Column names of further indexes."""
     identity: tuple[str, ...] = ()
     """Names of the primary key's columns where they are others than this kind of structure has."""
+    roles: tuple[tuple[str, str], ...] = ()
+    """Names of key columns that play a role (`master_visitor_hk`), each with its name in the hub (`visitor_hk`)."""
 
     @property
     def name(self) -> str:
@@ -108,6 +110,8 @@ class Hub(_Table):
     """A list of business keys: one row per key, the earliest, never changed."""
 
     business_key: Columns
+    collision_code: str | None = None
+    """Where given, the key's one hash is that of the tenant, this code and the business key (see `hash_key`)."""
 
     @property
     def columns(self) -> Columns:
