@@ -135,6 +135,8 @@ class Ingest:
                 raise BadRequestError(error.reason) from None
             await self._services.intake.commit((), rejects=(_reject(sender, error, body),))
             raise InvalidFieldError(error.reason, field=error.field, code=error.code) from None
+        if self._services.sealer.in_body(body):
+            accepted = accepted._replace(event=self._services.sealer.mark(accepted.event))
         return accepted, await self._services.intake.commit((accepted.event,))
 
     async def _many(self, request: Request, decode: Decode) -> Reply:
@@ -151,6 +153,8 @@ class Ingest:
             raise PayloadTooLargeError(f"A request may have at most {self._max_events:,} events.", field="events")
         await spend(self._services, caller, sender.ip, count)
         events, results, rejects = self._sort(batch.events, sender, decode)
+        if self._services.sealer.in_body(body):
+            events = list(map(self._services.sealer.mark, events))
         receipt = await self._services.intake.commit(events, rejects=rejects)
         return _batch_reply(batch.batch_id, receipt, results, failed=len(rejects))
 

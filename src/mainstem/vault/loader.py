@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from mainstem.events.sealing import Sealer
 from mainstem.events.signals import RAW_CHANNEL, Listener
 from mainstem.platform.db import is_transient
 from mainstem.vault.feed import Feed, router
@@ -39,8 +40,9 @@ class Loader:
         lanes: Sequence[int] = (0,),
         lane_count: int = 1,
         claim_events: int = CLAIM_EVENTS,
+        sealer: Sealer | None = None,
     ) -> None:
-        """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`.
+        """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`; without a sealer nothing is sealed.
 
         Raises ValueError when two feeds claim the same events, or a lane does not exist.
         """
@@ -53,6 +55,7 @@ class Loader:
         self._lanes = tuple(lanes)
         self._lane_count = lane_count
         self._claim_events = claim_events
+        self._sealer = sealer
         self._hooks: list[Callable[[LoadResult], None]] = []
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -95,7 +98,7 @@ class Loader:
             slot.drop()
 
     def _slot(self) -> Slot:
-        return Slot(self._dsn, self._feeds, self._route, self._lane_count, self._claim_events)
+        return Slot(self._dsn, self._feeds, self._route, self._lane_count, self._claim_events, self._sealer)
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:
         failures = 0
