@@ -9,7 +9,20 @@ from collections.abc import Sequence
 
 import typer
 
-from mainstem.cli import database, docs, importing, keys, migrations, rejects, serving, tenants, up, users, vault
+from mainstem.cli import (
+    database,
+    docs,
+    importing,
+    keys,
+    migrations,
+    rejects,
+    serving,
+    subjects,
+    tenants,
+    up,
+    users,
+    vault,
+)
 from mainstem.cli.failures import explain
 
 __all__ = ["app", "main"]
@@ -33,6 +46,7 @@ app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
+app.add_typer(subjects.app, name="subject")
 app.add_typer(vault.app, name="vault")
 app.command("settings")(docs.settings)
 app.command("openapi")(docs.openapi)

@@ -54,7 +54,5 @@ async def record(  # noqa: PLR0913 - an event has this many parts, all but four 
         "flags": event.flags,
         "data": msgspec.Raw(event.data.encode()),
     }
-    batch_id: int = await connection.fetchval(
-        _sql["append"], tenant_id, msgspec.json.encode([row]).decode(), "record"
-    )
+    batch_id: int = await connection.fetchval(_sql["append"], tenant_id, msgspec.json.encode([row]).decode(), "record")
     return batch_id

@@ -15,14 +15,13 @@ from mainstem.pii.assign import Person
 from mainstem.pii.box import Keyring, SubjectKey, lookup
 from mainstem.pii.detect import Detector
 from mainstem.pii.identify import Identifier, Kind
-from mainstem.pii.mask import mask_sentence
+from mainstem.pii.mask import mask_emails, mask_sentence
 from mainstem.pii.names import Names
 from mainstem.pii.scan import Scan, masked, rewritten, scan
 from mainstem.pii.store import Subjects, lookups_of
 from mainstem.platform.db import Connection
 
 _PII: Final = int(EventFlag.PII)
-_FLAGS: Final = NewEvent._fields.index("flags")
 _SLICE_EVENTS: Final = 50
 """Events read or sealed before the event loop gets a turn: a few milliseconds."""
 _MESSAGE: Final = "message"
@@ -70,7 +69,7 @@ class Sealer:
             (number, place)
             for number, group in enumerate(groups)
             for place, event in enumerate(group.events)
-            if event[_FLAGS] & _PII
+            if event.flags & _PII
         ]
         if not places:
             return groups
@@ -129,8 +128,9 @@ class Sealer:
         if not self._in_text(reject.payload):
             return reject
         payload = masked(reject.payload, scan(reject.payload, self.names).edits)
-        # what is no JSON is a line of a log, or was cut
-        return reject._replace(payload=payload if payload.lstrip().startswith("{") else self.mask_sentence(payload))
+        # what is no JSON is a line of a log
+        is_json = payload.lstrip().startswith("{")
+        return reject._replace(payload=mask_emails(payload) if is_json else self.mask_sentence(payload))
 
 
 def _named_outside(event: NewEvent) -> list[Identifier]:

@@ -158,9 +158,7 @@ class SpoolFile:
 class Spool:
     """The spool of one process: its own file, and in time the files that nobody holds."""
 
-    def __init__(
-        self, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, keyring: Keyring | None = None
-    ) -> None:
+    def __init__(self, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, keyring: Keyring | None = None) -> None:
         """Keep the folder, the most bytes of events that may wait in this process's own file, and what seals entries."""
         self._folder = folder
         self._keyring = keyring

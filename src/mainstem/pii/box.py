@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mainstem.pii.token import Token
+from mainstem.platform.errors import MainstemError
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -23,12 +24,16 @@ _FINGERPRINT_BYTES: Final = 16
 _KEY_ID_BYTES: Final = 6
 
 
-class PiiKeyError(Exception):
-    """The key of this installation does not open what is there: PII_KEY has changed, or PII_KEY_PREVIOUS is missing."""
+class PiiKeyError(MainstemError):
+    """Personal data is sealed under a key that this process does not have: see PII_KEY and PII_KEY_PREVIOUS."""
+
+    code = "pii_key_missing"
 
 
-class SealBrokenError(Exception):
-    """A sealed value was changed, moved or cut, or belongs to another key."""
+class SealBrokenError(MainstemError):
+    """A sealed value was changed, moved or cut."""
+
+    code = "seal_broken"
 
 
 class SubjectKey:

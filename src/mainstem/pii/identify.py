@@ -5,7 +5,9 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 MAX_IDENTIFIER_CHARACTERS: Final = 320
-_EMAIL: Final = re.compile(r"[^\s@<>()\[\],;:\"\\/?&=]{1,64}@[^\s@<>()\[\],;:\"\\/?&=]+\.[^\s@<>()\[\],;:\"\\/?&=.]{2,}")
+_EMAIL: Final = re.compile(
+    r"[^\s@<>()\[\],;:\"\\/?&=]{1,64}@[^\s@<>()\[\],;:\"\\/?&=]+\.[^\s@<>()\[\],;:\"\\/?&=.]{2,}"
+)
 _PHONE: Final = re.compile(r"\+[\d\s()./-]{6,24}")
 _NOT_DIGITS: Final = re.compile(r"\D")
 _FEWEST_DIGITS: Final = 6

@@ -37,13 +37,13 @@ class Subjects:
         """Return the key of a tenant's lookups, which gets one now if it has none. Raises PiiKeyError."""
         if (known := self._lookup_keys.get(tenant_id)) is not None:
             return known
-        row = await connection.fetchrow(_sql["lookup_key"], tenant_id)
-        if row is None:
+        rows = await connection.fetch(_sql["lookup_key"], tenant_id)
+        if not rows:
             new = self._keyring.wrap(new_key(), _lookup_bound(tenant_id))
             await connection.execute(_sql["add_lookup_key"], tenant_id, new.key_id, new.box)
             # that of whoever was first
-            row = await connection.fetchrow(_sql["lookup_key"], tenant_id)
-        key_id, box, is_own = row
+            rows = await connection.fetch(_sql["lookup_key"], tenant_id)
+        ((key_id, box, is_own),) = rows
         key = self._keyring.unwrap(Wrapped(key_id, box), _lookup_bound(tenant_id))
         # one that this transaction has made may yet be rolled back
         if not is_own:
@@ -96,9 +96,7 @@ class Subjects:
                 keys[subject] = self._subject_key(tenant_id, subject, Wrapped(key_id, wrapped))
         return known, keys
 
-    async def _add_subjects(
-        self, connection: Connection, new: Sequence[tuple[int, UUID]]
-    ) -> Mapping[UUID, SubjectKey]:
+    async def _add_subjects(self, connection: Connection, new: Sequence[tuple[int, UUID]]) -> Mapping[UUID, SubjectKey]:
         made = {subject: (tenant_id, new_key()) for tenant_id, subject in new}
         wrapped = [self._keyring.wrap(key, _bound(tenant, subject)) for subject, (tenant, key) in made.items()]
         await connection.fetch(

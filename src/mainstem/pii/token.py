@@ -11,7 +11,9 @@ from uuid import UUID
 
 PREFIX: Final = "ms1:"
 FINGERPRINT_CHARACTERS: Final = 22
-_TEXT: Final = rf"{PREFIX}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}):([a-z0-9]{{1,100}}):([\w-]{{22}}):([\w-]{{38,}})"
+_TEXT: Final = (
+    rf"{PREFIX}([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}):([a-z0-9]{{1,100}}):([\w-]{{22}}):([\w-]{{38,}})"
+)
 _TOKEN: Final = re.compile(_TEXT, re.ASCII)
 _MEMBER: Final = re.compile(f'"{_TEXT}"', re.ASCII)
 

@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 class Loader:
     """Loads batches of some lanes; several loaders of the same lanes in other processes do no harm."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a loader
         self,
         dsn: str,
         feeds: Sequence[Feed],
@@ -98,7 +98,7 @@ class Loader:
             slot.drop()
 
     def _slot(self) -> Slot:
-        return Slot(self._dsn, self._feeds, self._route, self._lane_count, self._claim_events, self._sealer)
+        return Slot(self._dsn, self._feeds, self._route, self._lane_count, self._claim_events, sealer=self._sealer)
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:
         failures = 0

@@ -29,7 +29,9 @@ async def seal_unsealed(
     def is_open(event: RawEvent) -> bool:
         return first_ids[bisect_right(first_ids, event.raw_id) - 1] in open_batches
 
-    found = [(place, new) for place, event in enumerate(events) if is_open(event) and sealer.suspects(new := _new(event))]
+    found = [
+        (place, new) for place, event in enumerate(events) if is_open(event) and sealer.suspects(new := _new(event))
+    ]
     sealed = await sealer.seal(connection, [new for _, new in found], keep_sealed=True)
     changed = list(events)
     for (place, _), new in zip(found, sealed, strict=True):

@@ -83,6 +83,7 @@ class Slot:
         route: Route,
         lanes: int,
         claim_events: int,
+        *,
         sealer: Sealer | None = None,
     ) -> None:
         """Keep what to load; connects at the first begin()."""
