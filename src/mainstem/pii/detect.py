@@ -20,8 +20,8 @@ from mainstem.pii.token import PREFIX
 _KIND: Final = MatchKind.LeftmostFirst
 _PER_SEARCH: Final = 48
 """Patterns of one automaton: up to about fifty it compares whole vectors of bytes at once."""
-# of letters, @ + - _; senders escape & < > in every address, and letters beyond ASCII in every text
-_ESCAPES: Final = tuple(rf"\u00{code}" for code in ("2b", "2B", "2d", "2D", "4", "5", "6", "7"))
+# of letters, blanks, @ + - _; senders escape & < > in every address, and letters beyond ASCII in every text
+_ESCAPES: Final = tuple(rf"\u00{code}" for code in ("20", "2b", "2B", "2d", "2D", "4", "5", "6", "7"))
 _SIGNS: Final = ('"+', f'"{PREFIX}', "%40", *_ESCAPES)
 # of digits and =, which only matter beside a stem
 _FURTHER_ESCAPES: Final = tuple(rf"\u003{code}" for code in "0123456789dD")

@@ -21,7 +21,9 @@ from mainstem.pii.mask import mask_addresses
 from mainstem.pii.names import Names
 from mainstem.pii.token import PREFIX, parse
 
-_TOKEN: Final = re.compile(r'"([^"\\]*(?:\\.[^"\\]*)*)"(\s*:)?|[{}\[\],]|[^\s"{}\[\],:]+', re.DOTALL)
+# a text that is cut may end within a string
+_STRING: Final = r'"([^"\\]*(?:\\.[^"\\]*)*)(?:"(\s*:)?|\\?\Z)'
+_TOKEN: Final = re.compile(rf'{_STRING}|[{{}}\[\],]|[^\s"{{}}\[\],:]+', re.DOTALL)
 _LITERALS: Final = frozenset({"true", "false", "null"})
 _USER_IDS: Final = frozenset({"user_id", "customer_id"})
 _OTHER_FIELD: Final = "text"
