@@ -32,9 +32,7 @@ class Product:
         self.server = server
         self.cluster = cluster
         self.key = server.key("default", "admin")
-        self.client = httpx.Client(
-            base_url=server.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=20
-        )
+        self.client = httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {self.key}"}, timeout=20)
 
     def post(self, path: str, body: object, status: int) -> dict:
         answer = self.client.post(path, json=body)
@@ -96,8 +94,12 @@ def plant(product: Product) -> None:
     """Send the markers by every way in: seven events are accepted."""
     url = f"https://shop.example/thanks?email={EMAIL.replace('@', '%40')}&order=7"
     product.post("/api/v1/track", {"page_url": url, "user_id": EMAIL, "event_data": {"contact": PERSON}}, 200)
-    product.post("/api/v1/track", {"page_url": "https://shop.example/", "visitor_id": "v-77", "event_data": PERSON}, 200)
-    product.post("/api/v1/track/bulk", {"events": [{"page_url": "https://shop.example/a", "event_data": PERSON}] * 2}, 200)
+    product.post(
+        "/api/v1/track", {"page_url": "https://shop.example/", "visitor_id": "v-77", "event_data": PERSON}, 200
+    )
+    product.post(
+        "/api/v1/track/bulk", {"events": [{"page_url": "https://shop.example/a", "event_data": PERSON}] * 2}, 200
+    )
     # a name that is hidden from a plain search
     hidden = rb'{"kind":"order.paid","data":{"\u0065mail":"%b","first_n\u0061me":"%b","total":10.50}}'
     answer = product.client.post(
@@ -106,7 +108,9 @@ def plant(product: Product) -> None:
         headers={"content-type": "application/json"},
     )
     assert answer.status_code == 202, answer.text
-    product.post("/api/v1/events/batch", {"events": [{"kind": "order.sent", "subject": EMAIL, "data": {"guest": [PERSON]}}]}, 200)
+    product.post(
+        "/api/v1/events/batch", {"events": [{"kind": "order.sent", "subject": EMAIL, "data": {"guest": [PERSON]}}]}, 200
+    )
     refused = {"kind": "NOT A KIND", "data": PERSON}
     assert product.client.post("/api/v1/events", json=refused).status_code == 422
     nowhere = {"page_url": f"mailto:{EMAIL}", "event_type": "page_view"}

@@ -26,7 +26,11 @@ def test_equal_values_show_as_equal_for_one_subject_and_field_only():
     one, other = SubjectKey(1, subject, data_key), SubjectKey(1, uuid4(), new_key())
     assert one.seal("email", "x").fingerprint == one.seal("email", "x").fingerprint
     assert one.seal("email", "x").box != one.seal("email", "x").box
-    prints = {one.seal("email", "x").fingerprint, one.seal("phone", "x").fingerprint, one.seal("email", "y").fingerprint}
+    prints = {
+        one.seal("email", "x").fingerprint,
+        one.seal("phone", "x").fingerprint,
+        one.seal("email", "y").fingerprint,
+    }
     assert len({*prints, other.seal("email", "x").fingerprint}) == 4
 
 

@@ -11,7 +11,9 @@ def test_an_address_has_one_form(text: str):
     assert identify.email(text) == Identifier(Kind.EMAIL, "anna@example.com")
 
 
-@pytest.mark.parametrize("text", ["", "anna", "anna@", "@example.com", "a b@example.com", "a@b", "x@" + "a" * 400 + ".at"])
+@pytest.mark.parametrize(
+    "text", ["", "anna", "anna@", "@example.com", "a b@example.com", "a@b", "x@" + "a" * 400 + ".at"]
+)
 def test_other_texts_are_no_address(text: str):
     assert identify.email(text) is None
 

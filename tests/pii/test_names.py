@@ -23,7 +23,9 @@ def test_usual_spellings_of_email_are_found(written: str):
     assert NAMES.find(written) in {"email", "emailaddress"}
 
 
-@pytest.mark.parametrize("written", ["name", "page_title", "event_name", "emails_sent", "e_ma_il", "", "address", "city"])
+@pytest.mark.parametrize(
+    "written", ["name", "page_title", "event_name", "emails_sent", "e_ma_il", "", "address", "city"]
+)
 def test_other_names_are_none(written: str):
     assert NAMES.find(written) is None
 

@@ -37,7 +37,10 @@ def found(text: str) -> list[tuple[str, str]]:
         ('{"a":{"b":[{"Phone-Number":"1"}]}}', '{"a":{"b":[{"Phone-Number":"<phonenumber>"}]}}'),
         ('{"phone":43660123456}', '{"phone":"<phone>"}'),
         ('{"email":["a@b.cc","x"]}', '{"email":["<email>","<email>"]}'),
-        ('{"full_name":{"first":"A","n":[1,null,true]}}', '{"full_name":{"first":"<fullname>","n":["<fullname>",null,true]}}'),
+        (
+            '{"full_name":{"first":"A","n":[1,null,true]}}',
+            '{"full_name":{"first":"<fullname>","n":["<fullname>",null,true]}}',
+        ),
         ('{"email":null,"phone":"","x":1}', '{"email":null,"phone":"","x":1}'),
         ('{"email":"a","email":"b"}', '{"email":"<email>","email":"<email>"}'),
         ('{"to":"a@b.cc"}', '{"to":"<email>"}'),
@@ -89,7 +92,9 @@ def test_one_person_is_known_by_what_stands_least_deep():
 
 @pytest.mark.parametrize("nobody", ["", "guest", "0", "null", "Anonymous"])
 def test_nobody_is_no_user(nobody: str):
-    assert scan(json.dumps({"user_id": nobody, "email": "a@b.cc"}), NAMES).identifiers == [Identifier(Kind.EMAIL, "a@b.cc")]
+    assert scan(json.dumps({"user_id": nobody, "email": "a@b.cc"}), NAMES).identifiers == [
+        Identifier(Kind.EMAIL, "a@b.cc")
+    ]
 
 
 def test_masked_json_stays_json():

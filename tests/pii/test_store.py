@@ -19,7 +19,10 @@ NUMBER = Identifier(Kind.PHONE, "43660123456")
 
 
 async def resolve(
-    connection: asyncpg.Connection, *people: tuple[Identifier, ...], subjects: Subjects | None = None, tenant_id: int = 1
+    connection: asyncpg.Connection,
+    *people: tuple[Identifier, ...],
+    subjects: Subjects | None = None,
+    tenant_id: int = 1,
 ) -> list[SubjectKey]:
     store = subjects or Subjects(RING)
     key = await store.lookup_key(connection, tenant_id)
@@ -178,7 +181,9 @@ async def test_the_key_of_the_installation_can_be_changed(connection: asyncpg.Co
     assert keys[anna.subject].open(token) == '"x"'
 
 
-async def test_the_api_sees_and_makes_subjects_of_its_tenant_only(api_pool: Pool, connection: asyncpg.Connection) -> None:
+async def test_the_api_sees_and_makes_subjects_of_its_tenant_only(
+    api_pool: Pool, connection: asyncpg.Connection
+) -> None:
     await connection.execute("insert into platform.tenant (slug, name) values ('two', 'Two')")
     async with transaction(api_pool, tenant_id=1) as caller:
         (one,) = await resolve(caller, (ANNA,))

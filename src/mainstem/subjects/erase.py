@@ -89,8 +89,8 @@ async def proof(connection: Connection, tenant_id: int, subject_id: UUID) -> Era
 
 
 def _check(ticket: str | None) -> None:
-    if ticket is not None and not 1 <= len(ticket) <= MAX_TICKET_CHARACTERS:
-        detail = f"ticket must have 1 to {MAX_TICKET_CHARACTERS} characters."
+    if ticket is not None and not (1 <= len(ticket) <= MAX_TICKET_CHARACTERS and ticket.isprintable()):
+        detail = f"ticket must have 1 to {MAX_TICKET_CHARACTERS} printable characters."
         raise InvalidFieldError(detail, field="ticket")
     if ticket is not None and any(identify.contact(word) for word in ticket.split()):
         raise InvalidFieldError("ticket must not hold an address or a phone number: it is kept.", field="ticket")

@@ -18,6 +18,17 @@ from mainstem.subjects.find import find, identifiers_of
 from mainstem.subjects.models import EraseRequest, ErasureAnswer, LookupAnswer, LookupRequest, SubjectAnswer
 
 _PART_CHARACTERS: Final = 65_536
+_DOCUMENT: Final[dict[str, object]] = {
+    "type": "object",
+    "required": ["subject", "attributes", "events", "site_events", "counts"],
+    "properties": {
+        "subject": {"type": "object"},
+        "attributes": {"type": "array", "items": {"type": "object"}},
+        "events": {"type": "array", "items": {"type": "object"}},
+        "site_events": {"type": "array", "items": {"type": "object"}},
+        "counts": {"type": "object"},
+    },
+}
 
 
 def build_router(
@@ -41,7 +52,12 @@ def build_router(
             people = await find(connection, Subjects(keyring()), caller.tenant_id, identifiers)
         return LookupAnswer(subjects=[SubjectAnswer(**asdict(one)) for one in people])
 
-    @router.get("/{subject_id}/export", summary="All that is known of a person", response_class=StreamingResponse)
+    @router.get(
+        "/{subject_id}/export",
+        summary="All that is known of a person",
+        response_class=StreamingResponse,
+        responses={200: {"content": {"application/json": {"schema": _DOCUMENT}}}},
+    )
     async def export_(caller: Admin, subject_id: UUID) -> StreamingResponse:
         parts = _document(pool(), keyring(), caller.tenant_id, subject_id)
         # the first part tells whether there is such a person, while an error can still be answered
