@@ -8,6 +8,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from subjects.people import custom
 
 from mainstem.events.group import PendingGroup
 from mainstem.events.log import PostgresLog
@@ -17,7 +18,6 @@ from mainstem.platform.settings import Settings
 from mainstem.site.feed import SITE_FEED
 from mainstem.vault.loader import Loader
 from mainstem.vault.model import EVENT_FEED
-from subjects.people import custom
 
 KEY, NEW_KEY = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 

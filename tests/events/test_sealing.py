@@ -37,6 +37,10 @@ async def log(dsn: str, sealer: Sealer) -> AsyncIterator[PostgresLog]:
     await log.close()
 
 
+def contents(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
 async def stored(connection: asyncpg.Connection) -> list[asyncpg.Record]:
     return await connection.fetch("select * from raw.event order by raw_id")
 
@@ -108,7 +112,10 @@ async def test_an_id_that_is_an_address_becomes_the_subject(
     await log.append([PendingGroup(1, "http", [sealer.mark(event), sealer.mark(event)])])
     row, _ = await stored(connection)
     subject = str(await connection.fetchval("select subject_id from pii.subject"))
-    assert (row["visitor"], row["subject"], json.loads(row["data"])) == (f"u:{subject}", subject, {"user_id": subject})
+    data = json.loads(row["data"])
+    assert (row["visitor"], row["subject"], data["user_id"]) == (f"u:{subject}", subject, subject)
+    opened = await Opener(RING).open_texts(connection, 1, [row["data"]])
+    assert json.loads(opened[0])["mainstem_known_as"] == [who]
     assert row["message_id"].startswith("h:")
 
 
@@ -168,7 +175,7 @@ async def test_spooled_events_are_unreadable_until_they_are_drained(
     refused = await away.commit([], rejects=[reject('{"email":"anna@example.com"}')])
     await away.stop()
     assert (receipt.durable, plain.durable, refused.durable) == ("spool", "spool", "spool")
-    files = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    files = contents(tmp_path)
     assert b"visible" in files
     assert b"nna@" not in files
 

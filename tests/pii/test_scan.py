@@ -22,7 +22,7 @@ trees = st.recursive(
 
 
 def sealed(text: str) -> str:
-    return rewritten(text, scan(text, NAMES).edits, lambda field, value: f"<{field}>", "SUBJECT")
+    return rewritten(text, scan(text, NAMES).edits, lambda field, _value: f"<{field}>", "SUBJECT")
 
 
 def found(text: str) -> list[tuple[str, str]]:
@@ -54,6 +54,17 @@ def found(text: str) -> list[tuple[str, str]]:
         ('{"u":"https://a.at/x?u=a%40b.cc&b=1#c"}', '{"u":"https://a.at/x?u=***&b=1#c"}'),
         ('{"u":"https://a.at/un/a@b.cc/x"}', '{"u":"https://a.at/un/***/x"}'),
         ('{"u":"https://me:pw@a.at/x"}', '{"u":"https://me:pw@a.at/x"}'),
+        (
+            '{"name":"Anna","email":"a@b.cc","x":{"name":"Tour"}}',
+            '{"name":"<name>","email":"<email>","x":{"name":"Tour"}}',
+        ),
+        (
+            '[{"Name":"Anna","first_name":"A"},{"name":"Tour"}]',
+            '[{"Name":"<name>","first_name":"<firstname>"},{"name":"Tour"}]',
+        ),
+        (r'{"body":"{\"first_name\":\"Anna\"}"}', '{"body":"<json>"}'),
+        (r'{"body":"{\"n\":1}"}', r'{"body":"{\"n\":1}"}'),
+        (r'{"body":"[\"https://a.at/?email=q\"]"}', r'{"body":"[\"https://a.at/?email=***\"]"}'),
         ('{"email":"cut in two', '{"email":"<email>"'),
         ('{"email":"cut \\', '{"email":"<email>"'),
         ('}]{"email":"x"', '}]{"email":"<email>"'),

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from events.landing import until
 
 from mainstem.pii.assign import Person
 from mainstem.pii.box import Keyring, PiiKeyError, SubjectKey, new_key
@@ -12,6 +13,7 @@ from mainstem.pii.identify import Identifier, Kind
 from mainstem.pii.store import Subjects, lookups_of, not_current, rewrap
 from mainstem.platform.db import Pool, load_queries, transaction
 
+SOMEBODY_WAITS = "select exists (select from pg_locks where not granted)"
 RING = Keyring(new_key())
 ANNA = Identifier(Kind.EMAIL, "anna@example.com")
 BOB = Identifier(Kind.EMAIL, "bob@example.com")
@@ -109,8 +111,7 @@ async def test_the_second_waits_for_the_first_and_takes_its_subject(dsn: str, co
                 return (await resolve(other, (ANNA, NUMBER)))[0]
 
         waiting = asyncio.create_task(second())
-        while not await connection.fetchval("select exists (select from pg_locks where not granted)"):
-            await asyncio.sleep(0.01)
+        await until(lambda: connection.fetchval(SOMEBODY_WAITS))
         await first.commit()
         assert (await waiting).subject == mine.subject
         assert await connection.fetchval("select count(*) from pii.subject") == 1
@@ -143,8 +144,7 @@ async def test_nothing_is_added_to_a_person_who_is_just_being_erased(dsn: str, c
                 return (await resolve(connection, (ANNA, NUMBER)))[0]
 
         waiting = asyncio.create_task(add())
-        while not await other.fetchval("select exists (select from pg_locks where not granted)"):
-            await asyncio.sleep(0.01)
+        await until(lambda: other.fetchval(SOMEBODY_WAITS))
         await erasure.commit()
         assert (await waiting).subject != before.subject
         assert await connection.fetchval("select count(distinct subject_id) from pii.subject_identifier") == 1

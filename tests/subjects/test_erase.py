@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+from subjects.people import custom, page
 
 from mainstem.events.group import PendingGroup
 from mainstem.events.log import PostgresLog
@@ -22,7 +23,6 @@ from mainstem.subjects.export import export
 from mainstem.subjects.find import find, get, identifiers_of
 from mainstem.vault.loader import Loader
 from mainstem.vault.model import EVENT_FEED
-from subjects.people import custom, page
 
 RING = Keyring(new_key())
 
@@ -94,6 +94,14 @@ async def test_exports_attributes_events_and_visits(hub: Hub) -> None:
         "https://a.example/before",
     }
     assert "bob" not in json.dumps(document)
+
+
+async def test_visits_of_somebody_who_is_known_by_an_address_alone(hub: Hub) -> None:
+    visit = page("/a", {"user_id": "anna@example.com"}, visitor="u:anna@example.com")
+    await hub.take(visit, page("/b", {"user_id": "anna@example.com"}, visitor="u:anna@example.com"))
+    document = await hub.export(await hub.subject(user_id="anna@example.com"))
+    assert document["counts"]["site_events"] == 2
+    assert document["attributes"][0]["sealed"] == {"email": ["anna@example.com"]}
 
 
 async def test_an_unknown_person_has_no_export(hub: Hub) -> None:

@@ -9,8 +9,15 @@ import pytest
 from vault.vaulting import append, balance, event, load_all
 
 from mainstem.events import retention
+from mainstem.events.group import PendingGroup
+from mainstem.events.log import PostgresLog
+from mainstem.events.sealing import Sealer
+from mainstem.pii.box import Keyring, new_key
+from mainstem.pii.identify import Identifier, Kind
 from mainstem.platform import migrate
 from mainstem.platform.db import create_pool
+from mainstem.platform.settings import Settings
+from mainstem.subjects.erase import erase
 from mainstem.vault import queries
 
 
@@ -53,4 +60,24 @@ async def test_a_plain_owner_loads_and_keeps_up(plain_dsn: str) -> None:
         assert await connection.fetchval("select count(*) from raw.event") == 0
     finally:
         await pool.close()
+        await connection.close()
+
+
+async def test_a_plain_owner_seals_and_erases(plain_dsn: str) -> None:
+    ring = Keyring(new_key())
+    sealer = Sealer(Settings(_env_file=None).pii_fields, ring)
+    log = PostgresLog(plain_dsn, sealer)
+    connection = await asyncpg.connect(plain_dsn)
+    try:
+        await log.append(
+            [PendingGroup(1, "http", [sealer.mark(event({"email": "anna@example.com"}, kind="order.paid"))])]
+        )
+        await load_all(plain_dsn)
+        (subject,) = await sealer.subjects.find(connection, 1, [Identifier(Kind.EMAIL, "anna@example.com")])
+        async with connection.transaction():
+            done = await erase(connection, ring, 1, subject, by="cli")
+        assert done.counts == {"refused_events": 0, "identifiers": 1, "keys": 1}
+        assert await sealer.subjects.find(connection, 1, [Identifier(Kind.EMAIL, "anna@example.com")]) == []
+    finally:
+        await log.close()
         await connection.close()

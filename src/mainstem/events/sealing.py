@@ -5,6 +5,7 @@ price of a glance at their flags. Sealing happens in the transaction of the writ
 """
 
 import asyncio
+import json
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
@@ -17,13 +18,15 @@ from mainstem.pii.detect import Detector
 from mainstem.pii.identify import Identifier, Kind
 from mainstem.pii.mask import mask_emails, mask_sentence
 from mainstem.pii.names import Names
-from mainstem.pii.scan import Scan, masked, rewritten, scan
+from mainstem.pii.scan import Act, Scan, masked, rewritten, scan
 from mainstem.pii.store import Subjects, lookups_of
 from mainstem.platform.db import Connection
 
 _PII: Final = int(EventFlag.PII)
 _SLICE_EVENTS: Final = 50
 """Events read or sealed before the event loop gets a turn: a few milliseconds."""
+KNOWN_AS: Final = '"mainstem_known_as"'
+"""Member of an event's data that holds, sealed, the address or number that was its `user_id`, visitor or subject."""
 _MESSAGE: Final = "message"
 _SITE: Final = "site"
 _DECIDING: Final = (Kind.EMAIL, Kind.PHONE, Kind.USER)
@@ -172,13 +175,36 @@ def _sealed(found: _Found, key: SubjectKey, lookup_key: bytes) -> NewEvent:
     message_id = event.message_id
     if message_id is not None and identify.contact(message_id) is not None:
         message_id = f"h:{lookup(lookup_key, _MESSAGE, message_id).hex()}"
+    data = rewritten(event.data, found.scan.edits, lambda field, value: str(key.seal(field, value)), subject)
     return event._replace(
         message_id=message_id,
         subject=None if event.subject is None else _nameless(event.subject, subject),
         visitor=None if event.visitor is None else event.visitor[:2] + _nameless(event.visitor[2:], subject),
         flags=event.flags | _PII,
-        data=rewritten(event.data, found.scan.edits, lambda field, value: str(key.seal(field, value)), subject),
+        data=_with_known_as(data, found, key),
     )
+
+
+def _with_known_as(data: str, found: _Found, key: SubjectKey) -> str:
+    """Return the data with the identifiers sealed that the subject has replaced and that are sealed nowhere in it.
+
+    They are what the person would ask for, and what leads from the vault's events to them.
+    """
+    sealed = {
+        identify.identifier(edit.field, str(json.loads(edit.value)))
+        for edit in found.scan.edits
+        if edit.act is Act.SEAL
+    }
+    replaced = {one: (str(one.kind), json.dumps(one.value)) for one in _named_outside(found.event)}
+    for edit in found.scan.edits:
+        if edit.act is Act.SUBJECT and (one := identify.contact(json.loads(edit.value))) is not None:
+            replaced[one] = (edit.field, edit.value)
+    members = [str(key.seal(*what)) for one, what in replaced.items() if one not in sealed]
+    end = data.rstrip()
+    if not members or not end.endswith("}"):
+        return data
+    comma = "" if end[:-1].rstrip().endswith("{") else ","
+    return f"{end[:-1]}{comma}{KNOWN_AS}:{json.dumps(members)}}}"
 
 
 def _nameless(text: str, subject: str) -> str:

@@ -35,7 +35,7 @@ class Detector:
         self.names = names
         quick = [text.encode() for text in (*stems(names.words), *_SIGNS)]
         self._quick = [BytesAhoCorasick(part, _KIND).find_matches_as_indexes for part in _parts(quick)]
-        exact = [written + end for written in dict.fromkeys(names.written) for end in ('"', "=")]
+        exact = [written + end for written in dict.fromkeys(names.written) for end in ('"', "=", "\\")]
         self._exact = AhoCorasick(
             [*exact, *_SIGNS, *_FURTHER_ESCAPES], _KIND, False, Implementation.DFA
         ).find_matches_as_indexes
