@@ -59,6 +59,7 @@ def query(dsn: str, action: Callable[[asyncpg.Connection], Awaitable[object]]) -
 def test_finds_exports_and_erases(cli, anna: str, tmp_path: Path):
     found = cli("subject", "find", "--tenant", "default", "--email", anna.upper(), "--json")
     (one,) = json.loads(found.out)
+    assert cli("subject", "erasures", "--tenant", "default").err == "nobody was erased\n"
     assert anna not in found.out
     assert one["identifiers"] == {"email": 1, "phone": 1}
     assert one["subject_id"] in cli("subject", "find", "--tenant", "default", "--phone", "0043 660 123456").out
@@ -70,6 +71,8 @@ def test_finds_exports_and_erases(cli, anna: str, tmp_path: Path):
 
     erased = cli("subject", "erase", "--tenant", "default", "--email", anna, "--ticket", "DSR-7", "--yes", "--json")
     assert [proof["repeated"] for proof in json.loads(erased.out)] == [False]
+    listed = json.loads(cli("subject", "erasures", "--tenant", "default", "--json").out)
+    assert [(proof["subject_id"], proof["ticket"]) for proof in listed] == [(one["subject_id"], "DSR-7")]
     again = cli("subject", "erase", "--tenant", "default", "--subject", one["subject_id"], "--yes")
     assert "was erased before" in again.out
     assert cli("subject", "find", "--tenant", "default", "--email", anna).err == "nobody is known by that\n"

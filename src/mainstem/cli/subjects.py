@@ -133,6 +133,25 @@ def erase(
     _run(data_dir, action)
 
 
+@app.command("erasures")
+def erasures(tenant: TenantSlug, *, data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List who was erased, the latest first: ids and proofs, nothing personal."""
+    from mainstem.platform.tenants import get_tenant
+    from mainstem.subjects.erase import list_erasures
+
+    async def action(connection: "Connection", _: "Keyring") -> None:
+        done = await list_erasures(connection, (await get_tenant(connection, tenant)).id)
+        rows = [asdict(one) for one in done]
+        if as_json:
+            print_json(rows)
+        elif rows:
+            print_table(["subject_id", "erased_at", "erased_by", "ticket"], rows)
+        else:
+            typer.echo("nobody was erased", err=True)
+
+    _run(data_dir, action)
+
+
 @app.command("rewrap")
 def rewrap(*, data_dir: DataDir = None, as_json: Json = False) -> None:
     """Wrap all people's keys by the current PII_KEY; afterwards PII_KEY_PREVIOUS may go. Safe to repeat, and to interrupt."""

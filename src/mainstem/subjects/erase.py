@@ -88,6 +88,15 @@ async def proof(connection: Connection, tenant_id: int, subject_id: UUID) -> Era
     return Erasure(subject_id, row["erased_at"], row["erased_by"], row["ticket"], counts, repeated=True)
 
 
+async def list_erasures(connection: Connection, tenant_id: int) -> list[Erasure]:
+    """Return all erasures of a tenant, the latest first."""
+    rows = await connection.fetch(_sql["erasures"], tenant_id)
+    return [
+        Erasure(subject, erased_at, by, ticket, json.loads(counts), repeated=False)
+        for subject, erased_at, by, ticket, counts in rows
+    ]
+
+
 def _check(ticket: str | None) -> None:
     if ticket is not None and not (1 <= len(ticket) <= MAX_TICKET_CHARACTERS and ticket.isprintable()):
         detail = f"ticket must have 1 to {MAX_TICKET_CHARACTERS} printable characters."

@@ -68,3 +68,7 @@ insert into pii.erasure (tenant_id, subject_id, erased_at, erased_by, ticket, co
 
 -- name: erasure
 select erased_at, erased_by, ticket, counts from pii.erasure where tenant_id = $1 and subject_id = $2
+
+-- name: erasures
+select subject_id, erased_at, erased_by, ticket, counts from pii.erasure where tenant_id = $1
+order by erased_at desc, subject_id
