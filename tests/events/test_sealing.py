@@ -119,6 +119,16 @@ async def test_an_id_that_is_an_address_becomes_the_subject(
     assert row["message_id"].startswith("h:")
 
 
+async def test_a_message_id_that_is_an_address_is_hashed_alike_each_time(
+    log: PostgresLog, sealer: Sealer, connection: asyncpg.Connection
+) -> None:
+    event = new_event(data="{}")._replace(message_id="anna@example.com")
+    await log.append([PendingGroup(1, "http", [sealer.mark(event), sealer.mark(event)])])
+    rows = await stored(connection)
+    assert len({row["message_id"] for row in rows}) == 1
+    assert "anna" not in str([tuple(row) for row in rows])
+
+
 async def test_somebody_who_says_nothing_else_is_known_by_visitor(
     log: PostgresLog, sealer: Sealer, connection: asyncpg.Connection
 ) -> None:

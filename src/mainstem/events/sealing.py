@@ -26,7 +26,7 @@ _PII: Final = int(EventFlag.PII)
 _SLICE_EVENTS: Final = 50
 """Events read or sealed before the event loop gets a turn: a few milliseconds."""
 KNOWN_AS: Final = '"mainstem_known_as"'
-"""Member of an event's data that holds, sealed, the address or number that was its `user_id`, visitor or subject."""
+"""Member of an event's data that holds, sealed, the address or number that was its user, visitor, subject or message id."""
 _MESSAGE: Final = "message"
 _SITE: Final = "site"
 _DECIDING: Final = (Kind.EMAIL, Kind.PHONE, Kind.USER)
@@ -138,7 +138,7 @@ class Sealer:
 
 def _named_outside(event: NewEvent) -> list[Identifier]:
     """Return the addresses and numbers that stand in the event's own fields."""
-    fields = (event.subject, None if event.visitor is None else event.visitor[2:])
+    fields = (event.subject, None if event.visitor is None else event.visitor[2:], event.message_id)
     return [found for text in fields if text is not None and (found := identify.contact(text)) is not None]
 
 

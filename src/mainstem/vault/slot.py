@@ -163,6 +163,9 @@ class Slot:
                 connection.terminate()
                 raise
             self._open = connection, applier
+            if self._sealer is not None:
+                # perhaps another server, with other keys
+                self._sealer.subjects.forget()
         return self._open
 
     async def _read(self, connection: "asyncpg.Connection[asyncpg.Record]", claim: Claim) -> list[RawEvent]:
