@@ -119,3 +119,17 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+def memory_mb(pid: int, measure: Literal["VmRSS", "VmHWM"] = "VmRSS") -> float:
+    """Return the resident memory of a process, now (VmRSS) or at its most (VmHWM), in MB (Linux)."""
+    line = next(line for line in proc_file(pid, "status").splitlines() if line.startswith(f"{measure}:"))
+    return int(line.split()[1]) * 1024 / 1_000_000
+
+
+def proc_file(pid: int, name: str) -> str:
+    """Return a file of /proc about a process, empty when the process is gone."""
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

@@ -7,7 +7,7 @@ from typing import Final
 
 from bench.bench import Bench
 from bench.figure import Bar, Figure
-from bench.process import up
+from bench.process import memory_mb, proc_file, up
 
 _MEMORY: Final = Bar(sense="≤", value=250, unit="MB")
 _READY: Final = Bar(sense="≤", value=3, unit="s")
@@ -32,7 +32,7 @@ def run(bench: Bench) -> list[Figure]:
             sleep(bench.sizes.idle_s)
             busy.append(cpu_s(found.pid) - before)
             database_busy.append(sum(map(cpu_s, database)) - database_before)
-            memory.append(resident_mb(found.pid))
+            memory.append(memory_mb(found.pid))
         bench.say(f"idle: {memory[-1]:.0f} MB, {busy[-1]:.2f} s of processor time, ready after {ready[-1]:.2f} s")
     during = f"over {bench.sizes.idle_s:.0f} s at rest"
     return [
@@ -45,15 +45,9 @@ def run(bench: Bench) -> list[Figure]:
 
 def cpu_s(pid: int) -> float:
     """Return the processor time that a process has used, 0 when it is gone (Linux)."""
-    fields = _read(pid, "stat").rpartition(")")[2].split()
+    fields = proc_file(pid, "stat").rpartition(")")[2].split()
     # man 5 proc_pid_stat: utime and stime are the 14th and 15th field, the 12th and 13th after the name
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
-
-
-def resident_mb(pid: int) -> float:
-    """Return the resident memory of a process (Linux)."""
-    line = next(line for line in _read(pid, "status").splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) * 1024 / 1_000_000
 
 
 def _database_processes(folder: Path) -> list[int]:
@@ -63,12 +57,5 @@ def _database_processes(folder: Path) -> list[int]:
 
 
 def _parent(pid: int) -> int | None:
-    fields = _read(pid, "stat").rpartition(")")[2].split()
+    fields = proc_file(pid, "stat").rpartition(")")[2].split()
     return int(fields[1]) if fields else None
-
-
-def _read(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""

@@ -6,12 +6,13 @@ process nor this program's own polling counts.
 
 import asyncio
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from bench.bench import PENDING, Bench
 from bench.figure import Bar, Figure
-from bench.process import await_zero, worker
+from bench.process import await_zero, memory_mb, worker
 from mainstem.events.log import PendingGroup, PostgresLog
 from mainstem.events.model import NewEvent
 from mainstem.events.receive import Sender
@@ -38,8 +39,11 @@ def run(bench: Bench) -> list[Figure]:
         cluster.keep(table)
     both = [_load(bench, events, processes=2) for _ in range(bench.runs)]
     one = [_load(bench, events, processes=1)]
-    costs = [rate(loads, 0, _WINDOW_EVENTS * 2) / rate(loads, events - _WINDOW_EVENTS * 2, events) for loads in both]
-    rates, rates_of_one = ([rate(loads, 0, events) for loads in measured] for measured in (both, one))
+    costs = [
+        rate(run.loads, 0, _WINDOW_EVENTS * 2) / rate(run.loads, events - _WINDOW_EVENTS * 2, events) for run in both
+    ]
+    rates, rates_of_one = ([rate(run.loads, 0, events) for run in measured] for measured in (both, one))
+    peaks = tuple(run.peak_mb for run in (*both, *one))
     name = f"raw → business, backlog of {events:,}"
     return [
         Figure(name=f"{name}, 2 processes", runs=tuple(rates), unit="events/s", bar=_RATE),
@@ -50,23 +54,34 @@ def run(bench: Bench) -> list[Figure]:
             unit="times",
             bar=_COST if events > _WINDOW_EVENTS * 2 else None,
         ),
+        Figure(name=f"most memory of a loading process, backlog of {events:,}", runs=peaks, unit="MB"),
     ]
 
 
-def _load(bench: Bench, events: int, *, processes: int) -> list[tuple[float, int]]:
-    """Put the backlog back, load it, and return (Unix time of a commit, events stored by then) of every load."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One loading of the backlog."""
+
+    loads: list[tuple[float, int]]
+    """(Unix time of a commit, events stored by then) of every load."""
+    peak_mb: float
+    """Most resident memory of a loading process at any time."""
+
+
+def _load(bench: Bench, events: int, *, processes: int) -> _Loaded:
+    """Put the backlog back and load it."""
     cluster = bench.cluster
     cluster.clear()
     for table in ("raw.batch", "raw.event"):
         cluster.put_back(table)
     cluster.execute("vacuum analyze raw.batch, raw.event")
     with ExitStack() as stack:
-        for number in range(processes):
-            stack.enter_context(worker(cluster, number))
+        pids = [stack.enter_context(worker(cluster, number)) for number in range(processes)]
         await_zero(cluster, PENDING, timeout_s=events / 1_000 + 60)
+        peak_mb = max(memory_mb(pid, "VmHWM") for pid in pids)
     loads = [(at, int(loaded)) for at, loaded in cluster.numbers(_LOADS)]
-    bench.say(f"load in {processes}: {rate(loads, 0, events):,.0f} events/s")
-    return loads
+    bench.say(f"load in {processes}: {rate(loads, 0, events):,.0f} events/s, at most {peak_mb:.0f} MB")
+    return _Loaded(loads, peak_mb)
 
 
 def rate(loads: list[tuple[float, int]], start: int, end: int) -> float:
@@ -107,4 +122,4 @@ def _received(texts: list[bytes], tenant_id: int) -> list[NewEvent]:
         stored_ip=lambda ip: ip,
         visitor_key=lambda *_: "h:0",
     )
-    return [site_event(text, sender).event for text in texts]
+    return [site_event(text, sender)[0] for text in texts]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstem.front.body import MAX_DEPTH, ClientGoneError, check_depth, mend_surrogates, read_body
+from mainstem.front.body import MAX_DEPTH, ClientGoneError, check_depth, is_shallow, mend_surrogates, read_body
 from mainstem.platform.errors import BadRequestError, PayloadTooLargeError, UnsupportedMediaTypeError
 
 
@@ -121,6 +121,18 @@ def test_depth_is_counted_exactly(value, limit):
             check_depth(text, limit=limit)
     else:
         check_depth(text, limit=limit)
+
+
+@given(values)
+def test_what_is_shallow_at_once_is_not_deep(value):
+    if is_shallow(json.dumps(value).encode()):
+        assert depth(value) <= 2
+
+
+def test_nearly_every_event_is_shallow_at_once():
+    assert is_shallow(b'{"page_url":"/","event_data":{"title":"Menu"}}')
+    assert not is_shallow(b'{"a":{"b":{}}}')
+    assert not is_shallow(b'{"a":[]}')
 
 
 def test_the_default_depth_is_enough_for_any_event():

@@ -145,6 +145,27 @@ async def test_the_dashboard_has_the_contracts_columns_and_states(connection, lo
     assert bad["error_message"] == "A page view needs the address of its page."
 
 
+async def test_the_dashboard_finds_an_address_in_event_data_too(connection):
+    await land(connection, [at(0, data={"event_data": {"page_url": "https://example.com/inner"}})])
+    assert await connection.fetchval("select page_url from staging.pipeline_dashboard") == "https://example.com/inner"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("198.51.100.7", "198.51.100.0"),
+        ("2001:db8:1:2::3", "2001:db8:1::"),
+        ("198.51.100.7/8", "198.51.100.0"),
+        ("no address", None),
+        (7, None),
+    ],
+)
+async def test_sql_keeps_no_more_of_an_address_than_its_network(connection, sent, kept):
+    await track(connection, data={"ip_address": sent})
+    data = json.loads(await connection.fetchval("select data from raw.event"))
+    assert data["event_data"]["ip_address"] == kept
+
+
 async def test_a_waiting_event_is_pending(connection):
     await land(connection, [at(0)])
     row = await connection.fetchrow("select * from staging.pipeline_dashboard")

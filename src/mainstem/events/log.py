@@ -21,13 +21,12 @@ import asyncpg
 from mainstem.events.group import PendingGroup, RowsRefusedError
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.rawids import RawIds
-from mainstem.events.rows import HEADER, TRAILER, encoded
+from mainstem.events.rows import COLUMNS, HEADER, TRAILER, encoded
 from mainstem.events.sealing import Sealer
 from mainstem.platform.db import SESSION_SETTINGS, load_queries
 
 __all__ = ["Log", "PendingGroup", "PostgresLog", "RowsRefusedError"]
 
-EVENT_COLUMNS: Final = ("raw_id", *NewEvent._fields)
 BATCH_COLUMNS: Final = ("batch_id", "tenant_id", "events", "origin", "received_from", "received_to")
 REJECT_COLUMNS: Final = Reject._fields
 MAX_REJECT_CHARACTERS: Final = 65_536
@@ -166,7 +165,7 @@ async def _copy_groups(
         batches.append((batch_id, tenant_id, len(events), origin, received_from, received_to))
     await connection.copy_records_to_table("batch", schema_name="raw", columns=BATCH_COLUMNS, records=batches)
     await connection.copy_to_table(
-        "event", schema_name="raw", columns=EVENT_COLUMNS, source=_rows(groups, batch_ids), format="binary"
+        "event", schema_name="raw", columns=COLUMNS, source=_rows(groups, batch_ids), format="binary"
     )
 
 

@@ -8,7 +8,7 @@ Custom events have no feature, so their shape is here, too.
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
@@ -66,11 +66,8 @@ class Sender(NamedTuple):
     """(tenant id, address, user agent, time) → cookieless visitor key."""
 
 
-class Accepted(NamedTuple):
-    """One accepted event and the id its sender knows it by."""
-
-    event: NewEvent
-    event_id: str
+Accepted: TypeAlias = tuple[NewEvent, str]
+"""One accepted event and the id its sender knows it by."""
 
 
 def identity(tenant_id: int, source: str, message_id: str | None) -> tuple[UUID, str]:
@@ -83,7 +80,11 @@ def identity(tenant_id: int, source: str, message_id: str | None) -> tuple[UUID,
 
 def text_id(value: object, field: str, *, limit: int = MAX_ID_CHARACTERS) -> str | None:
     """Return an id as text (numbers count as their digits), None when absent or empty. Raises RefusedError."""
-    if value is None or value == "":
+    if value is None:
+        return None
+    if type(value) is str and 0 < len(value) <= limit and "\x00" not in value:
+        return value
+    if value == "":
         return None
     text = value if isinstance(value, str) else str(value)
     # a tuple, not a union: a union is made anew at every call, and this is called for every id of every event
@@ -98,7 +99,7 @@ def parse_time(value: object, field: str) -> datetime | None:
         return None
     try:
         if isinstance(value, str):
-            moment = datetime.fromisoformat(value.upper() if value.endswith("z") else value)
+            moment = datetime.fromisoformat(value[:-1] + "Z" if value[-1] == "z" else value)
             if moment.tzinfo is not UTC:
                 moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         elif isinstance(value, int | float) and not isinstance(value, bool):
@@ -126,7 +127,8 @@ def when(sender: Sender, timestamp: object, sent_at: object, *, field: str = "ti
     flags = 0
     if sent is not None and abs(skew := sender.received_at - sent) > SKEW_TOLERANCE:
         occurred_at, flags = max(occurred_at + skew, EARLIEST), _SKEW_CORRECTED
-    if occurred_at > sender.received_at + sender.future_tolerance:
+    # the first comparison settles nearly all, and the second makes a new time
+    if occurred_at > sender.received_at and occurred_at > sender.received_at + sender.future_tolerance:
         return sender.received_at, flags | _FUTURE_CORRECTED
     return occurred_at, flags
 
@@ -197,4 +199,4 @@ def custom_event(text: bytes, sender: Sender) -> Accepted:
         flags,
         data,
     )
-    return Accepted(event, event_id)
+    return event, event_id

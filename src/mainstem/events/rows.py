@@ -17,12 +17,14 @@ TRAILER: Final = b"\xff\xff"
 SLICE_EVENTS: Final = 500
 """Events of one chunk: the event loop gets a turn after each, every millisecond or two."""
 
-_COLUMNS: Final = 1 + len(NewEvent._fields)
+COLUMNS: Final = (
+    *("raw_id", "received_at", "tenant_id", "event_uid", "occurred_at", "flags"),
+    *("kind", "source", "message_id", "subject", "visitor", "ip", "user_agent", "data"),
+)
+"""Columns of `raw.event` in the order of the rows: those of fixed length first, which are packed in one go."""
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_HEAD: Final = Struct(">hiqiqiii16s").pack
+_FIXED: Final = Struct(">hiqiqiii16siqih").pack
 _LENGTH: Final = Struct(">i").pack
-_TIME: Final = Struct(">iq").pack
-_FLAGS: Final = Struct(">ih").pack
 _NULL: Final = _LENGTH(-1)
 
 
@@ -49,16 +51,13 @@ def _chunk(first_id: int, events: Sequence[NewEvent]) -> bytes:
         occurred_us = received_us if occurred_at is received_at else _microseconds(occurred_at)
         text = data.encode()
         parts += (
-            _HEAD(_COLUMNS, 8, raw_id, 8, received_us, 4, tenant_id, 16, uid.bytes),
-            _common(kind),
-            _TIME(8, occurred_us),
-            _common(source),
+            _FIXED(14, 8, raw_id, 8, received_us, 4, tenant_id, 16, uid.bytes, 8, occurred_us, 2, flags),
+            _pair(kind, source),
             _NULL if message_id is None else _field(message_id),
             _NULL if subject is None else _field(subject),
             _NULL if visitor is None else _field(visitor),
             _common(ip),
             _common(agent),
-            _FLAGS(2, flags),
             _LENGTH(len(text)),
             text,
         )
@@ -73,6 +72,11 @@ def _field(text: str) -> bytes:
 @lru_cache(maxsize=8_192)
 def _common(text: str | None) -> bytes:
     return _NULL if text is None else _field(text)
+
+
+@lru_cache(maxsize=8_192)
+def _pair(kind: str, source: str) -> bytes:
+    return _field(kind) + _field(source)
 
 
 def _microseconds(moment: datetime) -> int:

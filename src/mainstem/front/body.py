@@ -105,6 +105,11 @@ def _too_large(limit: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(f"The request body may have at most {limit:,} bytes, decompressed.")
 
 
+def is_shallow(text: bytes) -> bool:
+    """Tell quickly that a JSON text can't be deep: it has no list and at most an object in an object."""
+    return text.find(b"[") < 0 and text.find(b"{", text.find(b"{", 1) + 1 or len(text)) < 0
+
+
 def check_depth(text: bytes, *, limit: int = MAX_DEPTH) -> None:
     """Raise BadRequestError when a JSON text is nested deeper than `limit` levels.
 

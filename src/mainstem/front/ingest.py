@@ -11,7 +11,7 @@ from mainstem.events.group import Receipt
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.receive import Accepted, RefusedError, Sender, custom_event, refusal
 from mainstem.front.admit import caller_in_body, caller_of, spend
-from mainstem.front.body import check_depth, decode_json, mend_surrogates, read_body
+from mainstem.front.body import check_depth, decode_json, is_shallow, mend_surrogates, read_body
 from mainstem.front.request import Reply, Request, json_reply
 from mainstem.front.services import Services
 from mainstem.platform.addresses import client_address, stored_ip, visitor_key
@@ -36,7 +36,7 @@ class _Batch(msgspec.Struct):
 _BATCH: Final = msgspec.json.Decoder(_Batch)
 
 
-class _Item(msgspec.Struct, omit_defaults=True):
+class _Item(msgspec.Struct, omit_defaults=True, gc=False):
     """What became of one event of a batch."""
 
     index: int
@@ -67,18 +67,18 @@ class Ingest:
 
     async def track(self, request: Request) -> Reply:
         """POST /api/v1/track: store, wait (bounded) for the load, say what became of it."""
-        accepted, receipt = await self._one(request, site_event)
+        (event, event_id), receipt = await self._one(request, site_event)
         if receipt.durable == "spool":
-            return _track_reply(202, accepted.event_id, "automatic", "queued")
+            return _track_reply(202, event_id, "automatic", "queued")
         loaded = await self._services.waiter.wait(receipt.batch_ids, self._services.settings.sync_wait_seconds)
-        status = await outcome(self._services.pool, accepted.event, receipt.batch_ids[0]) if loaded else "queued"
-        return _track_reply(200, accepted.event_id, "automatic", status)
+        status = await outcome(self._services.pool, event, receipt.batch_ids[0]) if loaded else "queued"
+        return _track_reply(200, event_id, "automatic", status)
 
     async def track_async(self, request: Request) -> Reply:
         """POST /api/v1/track/async: store and answer."""
-        accepted, receipt = await self._one(request, site_event)
+        (_, event_id), receipt = await self._one(request, site_event)
         status = 202 if receipt.durable == "spool" else 200
-        return _track_reply(status, accepted.event_id, "background", "accepted")
+        return _track_reply(status, event_id, "background", "accepted")
 
     async def track_bulk(self, request: Request) -> Reply:
         """POST /api/v1/track/bulk: store the good ones, name the bad ones."""
@@ -86,10 +86,10 @@ class Ingest:
 
     async def event(self, request: Request) -> Reply:
         """POST /api/v1/events: store one event of the sender's own kind."""
-        accepted, receipt = await self._one(request, custom_event)
+        (_, event_id), receipt = await self._one(request, custom_event)
         status = "queued" if receipt.durable == "spool" else "accepted"
         return json_reply(
-            202, {"success": True, "event_id": accepted.event_id, "status": status, "timestamp": rfc3339(utc_now())}
+            202, {"success": True, "event_id": event_id, "status": status, "timestamp": rfc3339(utc_now())}
         )
 
     async def event_batch(self, request: Request) -> Reply:
@@ -105,7 +105,8 @@ class Ingest:
             encoding=headers.get(b"content-encoding"),
             length=headers.get(b"content-length"),
         )
-        if b"\\u" in body:
+        # one character is looked for many times as fast as two
+        if b"\\" in body and b"\\u" in body:
             body = mend_surrogates(body)
         if caller is None:
             caller = await caller_in_body(self._services, request, body)
@@ -136,8 +137,8 @@ class Ingest:
             await self._services.intake.commit((), rejects=(_reject(sender, error, body),))
             raise InvalidFieldError(error.reason, field=error.field, code=error.code) from None
         if self._services.sealer.in_body(body):
-            accepted = accepted._replace(event=self._services.sealer.mark(accepted.event))
-        return accepted, await self._services.intake.commit((accepted.event,))
+            accepted = (self._services.sealer.mark(accepted[0]), accepted[1])
+        return accepted, await self._services.intake.commit((accepted[0],))
 
     async def _many(self, request: Request, decode: Decode) -> Reply:
         caller, sender, body = await self._admit(request)
@@ -171,7 +172,8 @@ class Ingest:
                 if len(text) > self._max_event:
                     reason = f"An event may have at most {self._max_event:,} bytes."
                     raise RefusedError("payload_too_large", reason)  # noqa: TRY301 - one exit per refused item
-                _check_item(text)
+                if not is_shallow(text):
+                    _check_item(text)
                 event, event_id = decode(text, sender)
             except RefusedError as error:
                 rejects.append(_reject(sender, error, text))

@@ -9,6 +9,7 @@ import time
 from functools import lru_cache
 from hashlib import sha256
 from random import Random
+from typing import Final
 from uuid import UUID
 
 # the driver's own UUID is a uuid.UUID that is made eight times faster, and one is made for every event
@@ -16,15 +17,16 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - a class, 
 
 # unique, not secret; a generator of our own, so that nobody's random.seed() makes two processes agree
 _random = Random()  # noqa: S311
+_bits: Final = _random.getrandbits
 os.register_at_fork(after_in_child=_random.seed)
+_VERSION_7: Final = 0x7 << 76 | 0x2 << 62
+_FREE: Final = 0xFFF << 64 | (1 << 62) - 1
+"""The 74 bits beside time, version and variant."""
 
 
 def uuid7() -> UUID:
     """Return a new UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits."""
-    milliseconds = time.time_ns() // 1_000_000
-    bits = _random.getrandbits(74)
-    value = milliseconds << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0x2 << 62 | bits & 0x3FFF_FFFF_FFFF_FFFF
-    made: UUID = DriverUUID(value.to_bytes(16))
+    made: UUID = DriverUUID((time.time_ns() // 1_000_000 << 80 | _VERSION_7 | _bits(76) & _FREE).to_bytes(16))
     return made
 
 

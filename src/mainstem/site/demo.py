@@ -186,7 +186,7 @@ def _session(random: Random, sender: Sender, name: str, began: datetime) -> Iter
             "referrer": step.referrer,
             "event_data": step.details,
         }
-        yield site_event(msgspec.json.encode(event), sender).event
+        yield site_event(msgspec.json.encode(event), sender)[0]
         if step.event_type == "booking_requested" and step.details["newsletter"]:
             subscription = {
                 "kind": "newsletter.subscribed",
@@ -196,7 +196,7 @@ def _session(random: Random, sender: Sender, name: str, began: datetime) -> Iter
                 "occurred_at": event["timestamp"],
                 "data": {"list": "autumn-menu", "booking": step.details["reference"]},
             }
-            yield custom_event(msgspec.json.encode(subscription), sender).event
+            yield custom_event(msgspec.json.encode(subscription), sender)[0]
 
 
 def _crawl(random: Random) -> Iterator[_Step]:

@@ -21,7 +21,7 @@ _SLUG: Final = re.compile(r"[^a-z0-9_]+")
 _Scalar: TypeAlias = str | int | float | None
 
 
-class _Details(msgspec.Struct):
+class _Details(msgspec.Struct, gc=False):
     """The part of event_data that says who and when."""
 
     session_id: _Scalar = None
@@ -33,7 +33,7 @@ class _Details(msgspec.Struct):
     ip_address: str | None = None
 
 
-class _SiteEvent(msgspec.Struct):
+class _SiteEvent(msgspec.Struct, gc=False):
     """The top level of one site event."""
 
     page_url: str | None = None
@@ -50,17 +50,22 @@ class _SiteEvent(msgspec.Struct):
     ip_address: str | None = None
 
 
+_ADDRESS_NAME: Final = '"ip_address"'
+_BEFORE_ADDRESS: Final = (':"', ': "')
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
 _NO_DETAILS: Final = _Details()
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(str).decode
+_decode_any: Final = msgspec.json.Decoder().decode
+# what NewEvent(…) does, without the call of a Python function
+_made: Final = tuple.__new__
 
 
-def kind_of(event_type: str | None) -> str:
+def kind_of(event_type: str) -> str:
     """Return the event kind of a tracker's event type: page_view is `page.viewed`, all others are `site.<slug>`."""
-    if event_type is None or event_type == "page_view":
+    if event_type == "page_view":
         return "page.viewed"
     return "site." + (_SLUG.sub("_", event_type.lower()).strip("_") or "event")
 
@@ -75,53 +80,41 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError("invalid_json", f"The event is not valid JSON: {error}.") from None
     details = body.event_data or _NO_DETAILS
-    event_type = body.event_type or None
-    if event_type is not None and len(event_type) > MAX_EVENT_TYPE_CHARACTERS:
+    event_type = body.event_type or "page_view"
+    if len(event_type) > MAX_EVENT_TYPE_CHARACTERS:
         raise RefusedError("invalid_field", "event_type must be a string of at most 100 characters.", "event_type")
     page_url = body.page_url or body.url or details.page_url or details.url
     if page_url and len(page_url) > MAX_URL_CHARACTERS:
         raise RefusedError("invalid_field", "page_url must be a string of at most 4,096 characters.", "page_url")
-    if event_type in {None, "page_view"}:
+    if event_type == "page_view":
         _check_page(page_url)
     occurred_at, flags = when(sender, body.timestamp, body.sent_at)
     ip, user_agent, flags = _client(body, details, sender, flags)
+    stored_ip = sender.stored_ip(ip)
     if body.ip_address or details.ip_address:
         data = _with_stored_address(data, body.ip_address or "", sender)
     message_id = text_id(body.event_id, "event_id")
     uid, event_id = identity(sender.tenant_id, "site", message_id)
-    session_id = _either(body.session_id, details.session_id, "session_id")
-    visitor_id = _either(body.visitor_id, details.visitor_id, "visitor_id")
-    user_id = _either(body.user_id, details.user_id, "user_id")
-    if visitor_id is not None:
-        visitor = "v:" + visitor_id
-    elif user_id is not None:
-        visitor = "u:" + user_id
-    else:
-        visitor = sender.visitor_key(sender.tenant_id, ip, user_agent, occurred_at)
-    event = NewEvent(
-        sender.received_at,
-        sender.tenant_id,
-        uid,
-        kind_of(event_type),
-        occurred_at,
-        "site",
-        message_id,
-        session_id,
-        visitor,
-        sender.stored_ip(ip),
-        user_agent,
-        flags,
-        data,
-    )
-    return Accepted(event, event_id)
+    session_id = text_id(body.session_id, "session_id") or text_id(details.session_id, "event_data.session_id")
+    visitor = _named_visitor(body, details) or sender.visitor_key(sender.tenant_id, ip, user_agent, occurred_at)
+    received_at, kind = sender.received_at, kind_of(event_type)
+    values = (received_at, sender.tenant_id, uid, kind, occurred_at, "site", message_id, session_id, visitor, stored_ip)
+    event = _made(NewEvent, (*values, user_agent, flags, data))
+    return event, event_id
 
 
 def _with_stored_address(text: str, ip: str, sender: Sender) -> str:
     """As `without_address`, quickly for an event with one address that is written plainly, as nearly all are."""
-    if text.count("ip_address") == 1 and (kept := sender.stored_ip(ip)) is not None:
-        for written in (f'"ip_address":"{ip}"', f'"ip_address": "{ip}"'):
-            if written in text:
-                return text.replace(written, f'"ip_address":"{kept}"')
+    name = text.find(_ADDRESS_NAME) + len(_ADDRESS_NAME)
+    start = text.find(ip, name, name + 3 + len(ip))
+    end = start + len(ip)
+    if text[name:start] in _BEFORE_ADDRESS and text.find(_ADDRESS_NAME, end) < 0 and "\\" not in text:
+        kept = sender.stored_ip(ip)
+        if kept is not None:
+            return text[:start] + kept + text[end:]
+    if "\\" in text:
+        # the name may be written with escapes, here it is written anew
+        text = _encode(_decode_any(text)).decode()
     return without_address(text, sender)
 
 
@@ -149,11 +142,13 @@ def _check_page(page_url: str | None) -> None:
         )
 
 
-def _either(top: _Scalar, inner: _Scalar, field: str) -> str | None:
-    """Return the id at the top level, or else the one in event_data; most events have neither."""
-    if top is not None and (found := text_id(top, field)) is not None:
-        return found
-    return None if inner is None else text_id(inner, "event_data." + field)
+def _named_visitor(body: _SiteEvent, details: _Details) -> str | None:
+    """Return the key of a visitor whom the sender names: by a visitor id, else by a user id; top level first."""
+    visitor_id = text_id(body.visitor_id, "visitor_id") or text_id(details.visitor_id, "event_data.visitor_id")
+    user_id = text_id(body.user_id, "user_id") or text_id(details.user_id, "event_data.user_id")
+    if visitor_id is not None:
+        return "v:" + visitor_id
+    return None if user_id is None else "u:" + user_id
 
 
 def _client(body: _SiteEvent, details: _Details, sender: Sender, flags: int) -> tuple[str | None, str | None, int]:

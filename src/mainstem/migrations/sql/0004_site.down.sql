@@ -6,7 +6,7 @@ exception
     raise warning 'not the owner of database %: its search_path stays', current_database();
 end $$;
 drop view staging.pipeline_dashboard;
-drop function staging.field(json, text);
+drop function staging.field(json, text[]);
 drop function staging.get_pipeline_status();
 drop function staging.trigger_pipeline_now();
 drop function staging.auto_process_if_needed();

@@ -200,6 +200,19 @@ exception
   when data_exception then return null;
 end $$;
 
+-- The network of an address in text, as IP_MODE=truncate keeps it: /24 or /48; null where the text is no address.
+create function api.network_of(p_text text) returns text
+language plpgsql immutable
+as $$
+declare
+  v_ip inet;
+begin
+  v_ip := p_text::inet;
+  return host(network(set_masklen(v_ip, case family(v_ip) when 4 then 24 else 48 end)));
+exception
+  when data_exception then return null;
+end $$;
+
 -- Records one site event in the caller's transaction. {success, message, event_id}; a refusal is success false.
 create function api.track_site_event(
   p_ip_address inet, p_user_agent text, p_page_url text, p_event_type varchar default 'page_view',
@@ -227,6 +240,10 @@ declare
 begin
   if jsonb_typeof(v_details) <> 'object' then
     v_details := jsonb_build_object('value', v_details);
+  end if;
+  -- no more of an address than the column ip keeps
+  if v_details ? 'ip_address' then
+    v_details := jsonb_set(v_details, '{ip_address}', coalesce(to_jsonb(api.network_of(v_details ->> 'ip_address')), 'null'));
   end if;
   v_url := coalesce(nullif(btrim(p_page_url), ''), nullif(v_details ->> 'page_url', ''), nullif(v_details ->> 'url', ''));
   v_message := nullif(v_details ->> 'event_id', '');
@@ -265,7 +282,7 @@ begin
   perform raw.append(v_tenant, jsonb_build_array(jsonb_build_object(
     'kind', v_kind, 'event_uid', v_uid, 'occurred_at', v_at, 'source', 'site', 'message_id', v_message,
     'subject', v_session, 'visitor', v_visitor,
-    'ip', host(network(set_masklen(p_ip_address, case family(p_ip_address) when 4 then 24 else 48 end))),
+    'ip', api.network_of(host(p_ip_address)),
     'user_agent', left(p_user_agent, 512), 'flags', v_flags, 'data', v_data)), 'sql');
   if v_unset then
     perform set_config('mainstem.tenant_id', '', true);
@@ -392,12 +409,12 @@ begin
 end $$;
 comment on function staging.get_pipeline_status() is 'Four figures of the pipeline, from the ledger and the roll-ups.';
 
--- One field of an event as text: `json` keeps escapes that `text` can't hold (NUL, half a surrogate pair).
-create function staging.field(p_data json, p_name text) returns text
+-- One field of an event, by its path, as text: `json` keeps escapes that `text` can't hold (NUL, half a surrogate pair).
+create function staging.field(p_data json, variadic p_path text[]) returns text
 language sql immutable
 as $$
-  select nullif(case when position('\u' in p_data::text) = 0 then p_data ->> p_name
-    else regexp_replace(p_data::text, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json ->> p_name end, '')
+  select nullif(case when position('\u' in p_data::text) = 0 then p_data #>> p_path
+    else regexp_replace(p_data::text, '\\u(0000|[dD][89a-fA-F][0-9a-fA-F]{2})', '\\ufffd', 'g')::json #>> p_path end, '')
 $$;
 
 create view staging.pipeline_dashboard with (security_invoker = true) as
@@ -405,7 +422,8 @@ select coalesce(e.message_id, e.event_uid::text) as event_id,
        e.raw_id as raw_event_id,
        coalesce(staging.field(e.data, 'event_type'),
                 case when e.kind = 'page.viewed' then 'page_view' else e.kind end) as raw_event_type,
-       coalesce(staging.field(e.data, 'page_url'), staging.field(e.data, 'url')) as page_url,
+       coalesce(staging.field(e.data, 'page_url'), staging.field(e.data, 'url'),
+                staging.field(e.data, 'event_data', 'page_url'), staging.field(e.data, 'event_data', 'url')) as page_url,
        case when e.kind like 'page.%' or e.kind like 'site.%'
             then coalesce(e.subject, staging.field(e.data, 'session_id')) end as session_id,
        e.received_at as raw_load_date,
