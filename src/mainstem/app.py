@@ -27,6 +27,7 @@ from mainstem.platform.db import Pool
 from mainstem.platform.runtime import tune_gc
 from mainstem.platform.settings import Settings, load_settings
 from mainstem.site.routes import build_router as site_router
+from mainstem.subjects import build_router as subjects_router
 
 logger = structlog.get_logger(__name__)
 
@@ -69,6 +70,7 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(health.router(lambda: api.state.health))
     api.include_router(auth_router)
     api.include_router(site_router(pool=pool, require=require, process=lambda tenant_id: hub().process(tenant_id)))
+    api.include_router(subjects_router(pool=pool, keyring=lambda: hub().services.sealer.keyring, require=require))
     if settings.metrics_enabled:
         api.include_router(metrics.router())
 

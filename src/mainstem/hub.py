@@ -19,16 +19,18 @@ from mainstem.events.archive import archive_folder
 from mainstem.events.archive.spawn import Archiver, archiver
 from mainstem.events.intake import Intake
 from mainstem.events.log import PostgresLog
+from mainstem.events.sealing import Sealer
 from mainstem.events.signals import Notifier
 from mainstem.events.spool import Spool
 from mainstem.front.services import Services
+from mainstem.pii.box import Keyring
 from mainstem.platform import metrics
 from mainstem.platform.addresses import parse_networks
 from mainstem.platform.auth import Authenticator
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, Pool, create_pool
 from mainstem.platform.limits import RateLimiter
-from mainstem.platform.secrets import derive, secret_key
+from mainstem.platform.secrets import derive, pii_keys, secret_key
 from mainstem.platform.settings import Settings
 from mainstem.site import SITE_FEED, ProcessResult, process
 from mainstem.site.checks import CHECKS as SITE_CHECKS
@@ -89,18 +91,19 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
         pool = await stack.enter_async_context(_pool(settings, dsn, role="api"))
         worker_pool = await stack.enter_async_context(_pool(settings, dsn, role="worker"))
         secret = secret_key(settings, data_dir)
+        sealer = Sealer(settings.pii_fields, Keyring(*pii_keys(settings, data_dir)))
         waiter = LoadWaiter(dsn)
         await waiter.start()
         stack.push_async_callback(waiter.stop)
         stop = asyncio.Event()
-        loader = _loader(settings, dsn, waiter) if works else None
+        loader = _loader(settings, dsn, waiter, sealer) if works else None
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
             upkeep = retention.run(worker_pool, settings, stop, steps=UPKEEP, archiver=_archiver(settings, dsn))
             tasks.append(asyncio.create_task(upkeep, name="retention"))
             stack.push_async_callback(_finish, tasks, stop)
-        intake = _intake(settings, dsn)
+        intake = _intake(settings, dsn, sealer)
         notifier = Notifier(dsn)
         if serves:
             if loader is not None:
@@ -117,6 +120,7 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
             limiter=RateLimiter(worker_pool),
             waiter=waiter,
             pool=pool,
+            sealer=sealer,
             trusted_proxies=parse_networks(settings.trusted_proxies),
             visitor_secret=derive(secret, "visitor"),
             ip_secret=derive(secret, "ip"),
@@ -138,9 +142,10 @@ async def _pool(settings: Settings, dsn: str, *, role: str) -> AsyncIterator[Poo
         pool.terminate()
 
 
-def _intake(settings: Settings, dsn: str) -> Intake:
-    spool = Spool(settings.data_dir / "spool", max_bytes=settings.spool_max_mb * 1_048_576)
-    return Intake(PostgresLog(dsn), spool, commit_timeout_s=settings.intake_commit_timeout_seconds)
+def _intake(settings: Settings, dsn: str, sealer: Sealer) -> Intake:
+    max_bytes = settings.spool_max_mb * 1_048_576
+    spool = Spool(settings.data_dir / "spool", max_bytes=max_bytes, keyring=sealer.keyring)
+    return Intake(PostgresLog(dsn, sealer), spool, commit_timeout_s=settings.intake_commit_timeout_seconds)
 
 
 def _archiver(settings: Settings, dsn: str) -> Archiver | None:
@@ -149,9 +154,9 @@ def _archiver(settings: Settings, dsn: str) -> Archiver | None:
     return archiver(dsn, archive_folder(settings.archive_dir, settings.data_dir))
 
 
-def _loader(settings: Settings, dsn: str, waiter: LoadWaiter) -> Loader:
+def _loader(settings: Settings, dsn: str, waiter: LoadWaiter, sealer: Sealer) -> Loader:
     lanes = settings.loader_lanes
-    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes)
+    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, sealer=sealer)
     loader.on_loaded(lambda result: waiter.loaded(result.batch_ids))
     loader.on_loaded(_measure)
     return loader

@@ -50,6 +50,9 @@ def test_a_key_does_only_what_its_scopes_say(server, weak_keys, method, path):
     expected = {
         "/api/v1/keys": set(),
         "/api/v1/keys/{key_id}": set(),
+        "/api/v1/subjects/lookup": set(),
+        "/api/v1/subjects/{subject_id}/export": set(),
+        "/api/v1/subjects/{subject_id}/erase": set(),
         "/api/v1/me": {"ingest", "read", "tasks"},
         "/api/v1/track/status": {"read"},
         "/api/v1/track/dashboard": {"read"},

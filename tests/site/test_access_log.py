@@ -16,7 +16,9 @@ from mainstem.events.intake import Intake
 from mainstem.events.log import PostgresLog
 from mainstem.events.model import EventFlag, NewEvent, Reject
 from mainstem.events.receive import Sender
+from mainstem.events.sealing import Sealer
 from mainstem.events.spool import Spool
+from mainstem.pii.box import Keyring, new_key
 from mainstem.platform.db import Pool
 from mainstem.platform.errors import BadRequestError, ConflictError, InvalidFieldError
 from mainstem.platform.settings import IpMode, Settings
@@ -205,6 +207,30 @@ class TestImport:
         assert await importer.one("select string_agg(distinct origin, ',') from raw.batch") == "import"
         row = await importer.pool.fetchrow("select stage, code, reason, payload, origin from staging.rejected")
         assert tuple(row) == ("import", "malformed_line", report.malformed[0], "broken", "access-log")
+
+    async def test_what_is_personal_in_addresses_is_masked_before_it_is_stored(
+        self, dsn: str, tmp_path: Path, worker_pool: Pool
+    ) -> None:
+        sealer = Sealer(Settings(_env_file=None).pii_fields, Keyring(new_key()))
+        intake = Intake(PostgresLog(dsn, sealer), Spool(tmp_path / "sealed", keyring=sealer.keyring))
+        await intake.start()
+        lines = [
+            line(1, request="GET /thanks?email=anna%40example.com&n=1 HTTP/1.1"),
+            "broken ?first_name=Anna",
+            line(2),
+        ]
+        importer = Importer(intake, worker_pool, dsn)
+        report = await importer.run(log_of(*lines), sealer=sealer)
+        await importer.load()
+        again = await importer.run(log_of(*lines), sealer=sealer)
+        await intake.stop()
+        assert (report.accepted, report.rejected, again.known) == (2, 1, 3)
+        assert await importer.one("select page_url from vault.nhl_site_event where page_url like '%thanks%'") == (
+            "http://localhost/thanks?email=***&n=1"
+        )
+        assert await importer.one("select payload from staging.rejected") == "broken ?first_name=***"
+        assert await importer.one("select count(*) from raw.event where data::text like '%anna%'") == 0
+        assert await importer.one("select count(*) from pii.subject") == 0
 
     async def test_the_same_file_twice_adds_nothing(self, importer: Importer) -> None:
         lines = [line(1), line(1), "broken", line(2), "broken"]

@@ -80,6 +80,11 @@ def test_a_page_view_fills_every_column():
         "language": "de-AT",
         "screen": "800x600",
         "properties": found["properties"],
+        "customer_hk": None,
+        "customer_bk": None,
+        "customer_fields": None,
+        "customer_hashdiff": None,
+        "customer_sealed": None,
     }
     assert list(found) == [name for name, _ in SITE_COLUMNS]
     assert json.loads(str(found["properties"]))["page_title"] == "Cart"

@@ -9,13 +9,16 @@ from siting import FEEDS, GOOGLEBOT, raw_event
 from vault.vaulting import START, append
 
 from mainstem.events.model import NewEvent
+from mainstem.events.sealing import Sealer
+from mainstem.pii.box import Keyring
 from mainstem.platform.ids import event_uid, uuid7
 from mainstem.vault.loader import Loader
 from mainstem.vault.rebuild import Plan, Report, rebuild
 
 TABLES = (
     "vault.event_seen vault.hub_visitor vault.hub_session vault.hub_page vault.hub_campaign vault.lnk_session_visitor "
-    "vault.sat_page vault.sat_visitor_device vault.nhl_site_event vault.nhl_event business.session business.site_hour "
+    "vault.sat_page vault.sat_visitor_device vault.nhl_site_event vault.nhl_event vault.hub_customer "
+    "vault.lnk_customer_visitor vault.sat_customer_site_pii vault.sat_customer_pii business.session business.site_hour "
     "business.visitor_day business.site_day"
 ).split()
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
@@ -40,9 +43,9 @@ async def land(connection: asyncpg.Connection, events: Sequence[NewEvent]) -> in
     return await append(connection, [event._replace(received_at=START) for event in events])
 
 
-async def load(dsn: str, **options: int) -> None:
-    """Load until nothing waits."""
-    one = Loader(dsn, FEEDS, **options)
+async def load(dsn: str, **options: object) -> None:
+    """Load until nothing waits, as the product does: what is personal and not yet sealed is sealed before."""
+    one = Loader(dsn, FEEDS, sealer=Sealer(["email"], Keyring(bytes(32))), **options)
     while await one.load_once():
         pass
 
@@ -60,6 +63,12 @@ async def history(connection: asyncpg.Connection, dsn: str) -> None:
     await land(connection, [visit(1, data="[]"), other(1), visit(2, 9, page="x\ud800"), other(2)])
     await land(connection, [other(3, tenant_id=2), visit(60, 3, tenant_id=2), visit(95, 1, tenant_id=2)])
     await load(dsn)
+    for email in ("anna@example.com", "bert@example.com", "anna@example.com"):
+        people = [
+            visit(400, 1, data=json.dumps({"page_url": "https://example.com/me", "event_data": {"email": email}}))
+        ]
+        await land(connection, [*people, other(4)._replace(data=json.dumps({"email": email}))])
+        await load(dsn)
     # large enough for the other way of loading
     await land(connection, [visit(n % 90, n, message=f"l{n % 600}", subject=f"s{n % 50}") for n in range(700)])
     await load(dsn)

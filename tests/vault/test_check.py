@@ -12,9 +12,10 @@ from mainstem.hub import CHECKS
 from mainstem.vault.check import Finding, check
 from mainstem.vault.engine.checks import checks
 from mainstem.vault.engine.spec import Column, Hub, Link, NonHistorisedLink, Satellite
+from mainstem.vault.feed import structures_of
 from mainstem.vault.loader import Loader
 
-STRUCTURES = [spec for feed in FEEDS for spec in feed.structures]
+STRUCTURES = structures_of(FEEDS)
 Findings = dict[tuple[str, str], Finding]
 
 
@@ -66,7 +67,7 @@ async def test_a_vault_with_events_is_sound_at_every_depth(visited: asyncpg.Conn
         assert found["hash", "vault.hub_campaign"].checked == 2
         assert found["unique", "vault.hub_page"].note == "held by the database"
         await visited.execute("delete from vault.verified")
-    assert {one.state for one in found.values()} == {"ok"}
+    assert [one for one in found.values() if one.state != "ok"] == []
 
 
 FAULTS = [

@@ -12,11 +12,19 @@ from vault import rebuilding
 from vault.vaulting import append, balance, event, load_all
 
 from mainstem.events import retention
+from mainstem.events.group import PendingGroup
+from mainstem.events.log import PostgresLog
+from mainstem.events.sealing import Sealer
 from mainstem.hub import CHECKS, FEEDS
+from mainstem.pii.box import Keyring, new_key
+from mainstem.pii.identify import Identifier, Kind
 from mainstem.platform import migrate
 from mainstem.platform.db import create_pool
+from mainstem.platform.settings import Settings
+from mainstem.subjects.erase import erase
 from mainstem.vault import queries
 from mainstem.vault.check import check
+from mainstem.vault.feed import structures_of
 from mainstem.vault.rebuild import Plan, rebuild
 
 
@@ -83,7 +91,7 @@ async def test_a_plain_owner_checks_and_rebuilds(plain_dsn: str) -> None:
         visits = [rebuilding.visit(number, number, message=f"m{number}") for number in range(9)]
         await rebuilding.land(connection, visits)
         await rebuilding.load(plain_dsn)
-        structures = [spec for feed in FEEDS for spec in feed.structures]
+        structures = structures_of(FEEDS)
         found = await check(plain_dsn, structures, CHECKS, full=True)
         assert {one.state for one in found} == {"ok"}
         assert (await rebuild(plain_dsn, FEEDS, Plan())).equal
@@ -92,4 +100,24 @@ async def test_a_plain_owner_checks_and_rebuilds(plain_dsn: str) -> None:
         found = await check(plain_dsn, structures, CHECKS, full=True)
         assert {one.state for one in found} == {"ok"}
     finally:
+        await connection.close()
+
+
+async def test_a_plain_owner_seals_and_erases(plain_dsn: str) -> None:
+    ring = Keyring(new_key())
+    sealer = Sealer(Settings(_env_file=None).pii_fields, ring)
+    log = PostgresLog(plain_dsn, sealer)
+    connection = await asyncpg.connect(plain_dsn)
+    try:
+        await log.append(
+            [PendingGroup(1, "http", [sealer.mark(event({"email": "anna@example.com"}, kind="order.paid"))])]
+        )
+        await load_all(plain_dsn)
+        (subject,) = await sealer.subjects.find(connection, 1, [Identifier(Kind.EMAIL, "anna@example.com")])
+        async with connection.transaction():
+            done = await erase(connection, ring, 1, subject, by="cli")
+        assert done.counts == {"refused_events": 0, "identifiers": 1, "keys": 1}
+        assert await sealer.subjects.find(connection, 1, [Identifier(Kind.EMAIL, "anna@example.com")]) == []
+    finally:
+        await log.close()
         await connection.close()

@@ -18,6 +18,7 @@ from mainstem.cli import (
     migrations,
     rejects,
     serving,
+    subjects,
     tenants,
     up,
     users,
@@ -52,6 +53,7 @@ app.add_typer(rejects.app, name="rejects")
 vault.app.command("check")(vault_check.check)
 vault.app.command("rebuild")(vault_rebuild.rebuild)
 app.add_typer(archive.app, name="archive")
+app.add_typer(subjects.app, name="subject")
 app.add_typer(vault.app, name="vault")
 vault.app.command("query")(vault_query.query)
 app.command("settings")(docs.settings)

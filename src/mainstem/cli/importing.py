@@ -79,6 +79,7 @@ async def _run(
                 pool=hub.worker_pool,
                 sender=sender,
                 site=site,
+                sealer=hub.services.sealer,
                 progress=bar.show,
             )
         if wait:

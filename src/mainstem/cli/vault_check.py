@@ -33,9 +33,10 @@ def check(
     """
     from mainstem.hub import CHECKS, FEEDS
     from mainstem.vault.check import check as run
+    from mainstem.vault.feed import structures_of
 
     settings = load()
-    structures = [spec for feed in FEEDS for spec in feed.structures]
+    structures = structures_of(FEEDS)
     waiting = timedelta(minutes=waiting_minutes)
     with database(settings, data_folder(settings, data_dir)) as dsn, Bar() as bar:
         findings = asyncio.run(run(dsn, structures, CHECKS, full=full, waiting=waiting, progress=bar.step))

@@ -63,6 +63,17 @@ KINDS: Final = (
         (Field("page_url", "Address of the page; also `url`."), *_SITE_FIELDS),
     ),
     EventKind(
+        "subject.erased",
+        "A person was erased: whoever keeps a copy of what is known about the subject deletes it now.",
+        "the subjects API and `mainstem subject erase`",
+        (
+            Field("subject_id", "The random id of the person; also the event's subject.", required=True),
+            Field("by", "Who asked: `key:<id>`, `user:<id>` or `cli`.", required=True),
+            Field("ticket", "Reference of the request."),
+            Field("counts", "Identifiers and keys deleted, refused events blanked.", required=True),
+        ),
+    ),
+    EventKind(
         "*",
         "A custom event: any other dotted kind, with any object as its data.",
         "whoever calls POST /api/v1/events",

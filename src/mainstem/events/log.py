@@ -22,6 +22,7 @@ from mainstem.events.group import PendingGroup, RowsRefusedError
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.rawids import RawIds
 from mainstem.events.rows import COLUMNS, HEADER, TRAILER, encoded
+from mainstem.events.sealing import Sealer
 from mainstem.platform.db import SESSION_SETTINGS, load_queries
 
 __all__ = ["Log", "PendingGroup", "PostgresLog", "RowsRefusedError"]
@@ -64,9 +65,10 @@ class PostgresLog:
     opened when needed and dropped after any error, for nobody knows where its transaction stands then.
     """
 
-    def __init__(self, dsn: str) -> None:
-        """Keep where to write; connects at the first ping() or append()."""
+    def __init__(self, dsn: str, sealer: Sealer | None = None) -> None:
+        """Keep where to write, and who seals what is personal (nobody: nothing is); connects at the first use."""
         self._dsn = dsn
+        self._sealer = sealer
         self._ids = RawIds()
         self._turn = asyncio.Lock()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
@@ -74,13 +76,17 @@ class PostgresLog:
     async def append(self, groups: Sequence[PendingGroup], rejects: Sequence[Reject] = ()) -> list[int]:
         """Commit the groups and rejects in one transaction; return one batch id per group, in order.
 
-        Raises RowsRefusedError when the server or the encoder refuses a value, and what asyncpg raises otherwise.
+        Raises RowsRefusedError when the server or the encoder refuses a value, PiiKeyError when what is personal can't be
+        sealed, and what asyncpg raises otherwise.
         """
         async with self._turn:
             connection = await self._connected()
             try:
                 batch_ids = [await self._first_id(connection, len(group.events)) for group in groups]
                 await connection.execute("begin")
+                if self._sealer is not None:
+                    groups = await self._sealer.seal_groups(connection, groups)
+                    rejects = self._sealer.mask_rejects(rejects)
                 if groups:
                     await _copy_groups(connection, groups, batch_ids)
                 if rejects:
@@ -112,6 +118,8 @@ class PostgresLog:
             self._connection = await _connect(self._dsn)
             # perhaps another server, that was given the place of the first and may not know of its last blocks
             self._ids = RawIds()
+            if self._sealer is not None:
+                self._sealer.subjects.forget()
         return self._connection
 
     async def _first_id(self, connection: "asyncpg.Connection[asyncpg.Record]", count: int) -> int:

@@ -22,6 +22,8 @@ class EventFlag(IntEnum):
     """user_agent is that of an authenticated server, not of the visitor: never judged as a bot."""
     NO_OCCURRED_AT = 8
     """The sender gave no time; occurred_at is received_at."""
+    PII = 16
+    """The event may hold personal data: the log seals it (`sealing`). In `raw.event`: values of it are sealed."""
 
 
 class NewEvent(NamedTuple):

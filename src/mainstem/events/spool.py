@@ -4,6 +4,9 @@ SQLite in WAL mode with `synchronous=FULL`: when append() returns, the events su
 Every process claims a file of its own in the folder (intake-0.sqlite, intake-1.sqlite, …) by a
 lock that the kernel lets go when the process dies; what a dead process left is taken over by the next that
 claims its file, or drained from there by whoever finds it unheld. All file work runs on one worker thread.
+
+Entries with refused events, or with events that may hold personal data, are sealed as a whole with a key of the
+installation: what identifies people is sealed for good only when the log takes them.
 """
 
 import asyncio
@@ -20,10 +23,14 @@ import msgspec
 import structlog
 
 from mainstem.events.group import PendingGroup, RowsRefusedError
-from mainstem.events.model import Reject
+from mainstem.events.model import EventFlag, Reject
+from mainstem.pii.box import Keyring, SealBrokenError
 
 DEFAULT_MAX_BYTES: Final = 1024 * 1024 * 1024
 _MAX_SLOTS: Final = 1_024
+_SEALED: Final = b"ms1f"
+"""First bytes of an entry that is sealed; a plain one is a MessagePack array and begins otherwise."""
+_PII: Final = int(EventFlag.PII)
 
 _SCHEMA: Final = """
 create table if not exists entry (
@@ -151,9 +158,10 @@ class SpoolFile:
 class Spool:
     """The spool of one process: its own file, and in time the files that nobody holds."""
 
-    def __init__(self, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES) -> None:
-        """Keep the folder and the most bytes of events that may wait in this process's own file."""
+    def __init__(self, folder: Path, *, max_bytes: int = DEFAULT_MAX_BYTES, keyring: Keyring | None = None) -> None:
+        """Keep the folder, the most bytes of events that may wait in this process's own file, and what seals entries."""
         self._folder = folder
+        self._keyring = keyring
         self._max_bytes = max_bytes
         self._own: SpoolFile | None = None
         self._adopted: SpoolFile | None = None
@@ -216,6 +224,8 @@ class Spool:
             body = msgspec.msgpack.encode(entry)
         except (ValueError, TypeError, ArithmeticError) as error:
             raise RowsRefusedError(str(error)) from error
+        if self._keyring is not None and _is_personal(entry):
+            body = _SEALED + self._keyring.close_file(body)
         if self._own.bytes + len(body) > self._max_bytes:
             msg = f"spool {self._own.path} holds {self._own.bytes} of {self._max_bytes} bytes"
             raise SpoolFullError(msg)
@@ -224,7 +234,7 @@ class Spool:
     def _peek(self, max_events: int) -> Chunk | None:
         for file in self._files():
             while rows := file.oldest(max_events):
-                if entries := _readable(file, rows):
+                if entries := _readable(file, rows, self._keyring):
                     return Chunk(entries, file, rows[-1][0])
         return None
 
@@ -260,16 +270,26 @@ class Spool:
         return self._folder / f"intake-{slot}.sqlite"
 
 
-def _readable(file: SpoolFile, rows: Sequence[tuple[int, bytes]]) -> list[Entry]:
+def _readable(file: SpoolFile, rows: Sequence[tuple[int, bytes]], keyring: Keyring | None) -> list[Entry]:
     """Return the entries; one that is damaged is set aside, so that it does not hold up all that came after it."""
     entries: list[Entry] = []
     for entry_id, body in rows:
         try:
-            entries.append(msgspec.msgpack.decode(body, type=Entry))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            entries.append(msgspec.msgpack.decode(_opened(body, keyring), type=Entry))
+        except (msgspec.DecodeError, UnicodeDecodeError, SealBrokenError):
             file.set_aside(entry_id)
             _log.exception("spool_entry_unreadable", file=str(file.path), entry=entry_id)
     return entries
+
+
+def _is_personal(entry: Entry) -> bool:
+    return bool(entry.rejects) or any(event.flags & _PII for group in entry.groups for event in group.events)
+
+
+def _opened(body: bytes, keyring: Keyring | None) -> bytes:
+    if keyring is None or not body.startswith(_SEALED):
+        return body
+    return keyring.open_file(body[len(_SEALED) :])
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -51,6 +51,7 @@ class Front:
         """Put the hot path in front of `app`, which gets every other request, the lifespan and WebSockets."""
         ingest = Ingest(services)
         self._app = app
+        self._mask = services.sealer.mask_sentence
         self._cors_origins = tuple(services.settings.cors_origins)
         self._tracker = tracker_asset(services.settings)
         self._posts: dict[str, Handler] = {
@@ -86,12 +87,12 @@ class Front:
         except ClientGoneError:
             return
         except MainstemError as error:
-            reply = _refused(error, request, path)
+            reply = self._refused(error, request, path)
         except Exception as error:
             metrics.unexpected_error(error)
             capture(error)
             log.exception("unexpected_error", request_id=request.request_id, path=path)
-            reply = _refused(MainstemError(), request, path)
+            reply = self._refused(MainstemError(), request, path)
         origin = request.headers.get(b"origin")
         if origin is not None:
             self._allow_origin(reply, request, origin)
@@ -104,6 +105,14 @@ class Front:
         metrics.http_request(method, path, reply.status, seconds)
         await _send(send, reply)
 
+    def _refused(self, error: MainstemError, request: Request, path: str) -> Reply:
+        _count_refusal(error)
+        status, headers, body = render(error, request.request_id)
+        # the sender may read what it wrote, a log may not keep it
+        detail = self._mask(error.detail)
+        log.info("refused", request_id=request.request_id, path=path, status=status, code=error.code, detail=detail)
+        return Reply(status, body, headers)
+
     def _allow_origin(self, reply: Reply, request: Request, origin: bytes) -> None:
         """Let the page read the answer. A public key's origin was checked; a secret key's needs CORS_ORIGINS.
 
@@ -112,13 +121,6 @@ class Front:
         preflight = request.scope["method"] == "OPTIONS"
         if preflight or request.public or origin_allowed(origin.decode("latin-1"), self._cors_origins):
             reply.headers += ((b"access-control-allow-origin", origin), (b"vary", b"Origin"), _EXPOSED)
-
-
-def _refused(error: MainstemError, request: Request, path: str) -> Reply:
-    _count_refusal(error)
-    status, headers, body = render(error, request.request_id)
-    log.info("refused", request_id=request.request_id, path=path, status=status, code=error.code, detail=error.detail)
-    return Reply(status, body, headers)
 
 
 def _script(asset: Asset, request: Request) -> Reply:

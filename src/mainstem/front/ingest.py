@@ -136,6 +136,8 @@ class Ingest:
                 raise BadRequestError(error.reason) from None
             await self._services.intake.commit((), rejects=(_reject(sender, error, body),))
             raise InvalidFieldError(error.reason, field=error.field, code=error.code) from None
+        if self._services.sealer.in_body(body):
+            accepted = (self._services.sealer.mark(accepted[0]), accepted[1])
         return accepted, await self._services.intake.commit((accepted[0],))
 
     async def _many(self, request: Request, decode: Decode) -> Reply:
@@ -152,6 +154,8 @@ class Ingest:
             raise PayloadTooLargeError(f"A request may have at most {self._max_events:,} events.", field="events")
         await spend(self._services, caller, sender.ip, count)
         events, results, rejects = self._sort(batch.events, sender, decode)
+        if self._services.sealer.in_body(body):
+            events = list(map(self._services.sealer.mark, events))
         receipt = await self._services.intake.commit(events, rejects=rejects)
         return _batch_reply(batch.batch_id, receipt, results, failed=len(rejects))
 

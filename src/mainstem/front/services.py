@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from mainstem.events.intake import Intake
+from mainstem.events.sealing import Sealer
 from mainstem.platform.auth import Authenticator
 from mainstem.platform.db import Pool
 from mainstem.platform.limits import RateLimiter
@@ -21,6 +22,7 @@ class Services:
     limiter: RateLimiter
     waiter: LoadWaiter
     pool: Pool
+    sealer: Sealer
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     visitor_secret: bytes
     ip_secret: bytes

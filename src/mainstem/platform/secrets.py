@@ -1,7 +1,7 @@
 """The one secret of an installation, and the keys derived from it for each purpose.
 
 The secret is SECRET_KEY, or a generated one kept in the data folder (never in production). No key is used
-for two purposes: tokens, visitor keys and address salts each have their own, derived by HKDF.
+for two purposes: tokens, visitor keys, address salts and people's keys each have their own, derived by HKDF.
 """
 
 import hmac
@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from mainstem.platform.settings import Environment, Settings
+from mainstem.platform.settings_fields import key_bytes
 
-Purpose = Literal["jwt", "visitor", "ip"]
+Purpose = Literal["jwt", "visitor", "ip", "pii"]
 
 FILE_NAME: Final = "secret.key"
 _GENERATED_BYTES: Final = 48
@@ -51,6 +52,18 @@ def derive(secret: bytes, purpose: Purpose) -> bytes:
     """Return the 32-byte key of one purpose (HKDF-SHA-256, RFC 5869)."""
     extracted = hmac.digest(_SALT, secret, sha256)
     return hmac.digest(extracted, purpose.encode() + b"\x01", sha256)
+
+
+def pii_keys(settings: Settings, data_dir: Path) -> tuple[bytes, ...]:
+    """Return the keys that wrap the data keys of people, 32 bytes each: the current one, then earlier ones.
+
+    The current one is PII_KEY, else derived from the secret; where both are there, the latter is an earlier one. Raises
+    SecretError as `secret_key` does.
+    """
+    given = [] if settings.pii_key is None else [settings.pii_key]
+    named = [key_bytes(key.get_secret_value()) for key in (*given, *settings.pii_key_previous)]
+    derived = derive(secret_key(settings, data_dir), "pii")
+    return tuple(dict.fromkeys((*named, derived) if given else (derived, *named)))
 
 
 def _create(path: Path) -> None:

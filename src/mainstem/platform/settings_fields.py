@@ -4,6 +4,7 @@ A section is a class; its docstring is the heading of the reference page, its fi
 `mainstem.platform.settings` puts them together and reads them.
 """
 
+import base64
 import ipaddress
 from enum import StrEnum
 from pathlib import Path
@@ -106,6 +107,37 @@ def _expanded(value: Path | None) -> Path | None:
     return None if value is None else value.expanduser()
 
 
+def _named(value: str) -> str:
+    if not any(character.isascii() and character.isalnum() for character in value):
+        msg = f"must list names of JSON members such as first_name; {value!r} has no letter (a to z)"
+        raise ValueError(msg)
+    return value
+
+
+def _key_of_32_bytes(value: SecretStr) -> SecretStr:
+    key_bytes(value.get_secret_value())
+    return value
+
+
+def key_bytes(text: str) -> bytes:
+    """Return a key of 32 bytes written as 64 hexadecimal digits or as base64. Raises ValueError."""
+    text = text.strip()
+    try:
+        key = bytes.fromhex(text) if len(text) == _KEY_DIGITS else base64.b64decode(text.translate(_URL_SAFE) + "==")
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        msg = "must be 32 random bytes, as base64 or hexadecimal: openssl rand -base64 32"
+        raise ValueError(msg)
+    return key
+
+
+_KEY_BYTES = 32
+_KEY_DIGITS = 64
+_URL_SAFE = str.maketrans("-_", "+/")
+Key = Annotated[SecretStr, AfterValidator(_key_of_32_bytes)]
+Keys = Annotated[list[Key], NoDecode, BeforeValidator(_split)]
+PiiNames = Annotated[list[Annotated[str, AfterValidator(_named)]], NoDecode, BeforeValidator(_split)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Methods = Annotated[list[Annotated[str, AfterValidator(str.upper)]], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[list[Annotated[str, AfterValidator(_network)]], NoDecode, BeforeValidator(_split)]
@@ -279,6 +311,36 @@ class IntakeAndLoader(BaseModel):
     )
 
 
+PII_FIELDS = (
+    *("email", "e_mail", "email_address", "mail_address", "customer_email", "contact_email", "billing_email"),
+    *(
+        "phone",
+        "phone_number",
+        "telephone",
+        "mobile",
+        "mobile_phone",
+        "mobile_number",
+        "contact_phone",
+        "customer_phone",
+    ),
+    *(
+        "first_name",
+        "firstname",
+        "last_name",
+        "lastname",
+        "surname",
+        "full_name",
+        "fullname",
+        "given_name",
+        "family_name",
+    ),
+    *("customer_name", "contact_name", "guest_name", "billing_name"),
+    *("street", "street_address", "address_line", "address_line1", "address_line2", "address_line_1", "address_line_2"),
+    *("postal_address", "billing_address", "shipping_address", "home_address"),
+    *("date_of_birth", "birth_date", "birthdate", "birthday"),
+)
+
+
 class Privacy(BaseModel):
     """Privacy and the browser tracker."""
 
@@ -291,6 +353,20 @@ class Privacy(BaseModel):
     tracker_respect_dnt: bool = Field(
         default=True,
         description="The browser tracker sends nothing when Do-Not-Track or Global Privacy Control is on.",
+    )
+    pii_fields: PiiNames = Field(
+        default_factory=lambda: list(PII_FIELDS),
+        description="Names of JSON members that hold personal data, comma-separated: their values are sealed before they "
+        "are stored. first_name also means firstName, FirstName, FIRST_NAME, first-name and `first name`.",
+    )
+    pii_key: Key | None = Field(
+        default=None,
+        description="Wraps the data keys of people: 32 random bytes, as base64 or hexadecimal. Derived from SECRET_KEY "
+        "when absent. Without it, personal data can't be read again.",
+    )
+    pii_key_previous: Keys = Field(
+        default_factory=list,
+        description="Earlier values of PII_KEY, comma-separated, until `mainstem subject rewrap` is done.",
     )
 
 

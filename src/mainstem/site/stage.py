@@ -15,6 +15,7 @@ from mainstem.events.model import EventFlag, RawEvent
 from mainstem.site.agents import UNKNOWN, agent_of
 from mainstem.site.text import clean, clip, clip_key, read_object, write_object
 from mainstem.site.urls import MAX_URL_CHARACTERS, MAX_UTM_CHARACTERS, NO_PAGE, UTM_NAMES, page_of, referrer_of
+from mainstem.vault.customers import customer_of
 from mainstem.vault.engine import ZERO_KEY, hash_key
 from mainstem.vault.feed import RejectedError
 from mainstem.vault.model import SITE
@@ -135,6 +136,7 @@ def stage(event: RawEvent) -> tuple[object, ...]:
         _clipped(data.language or get("language"), MAX_LANGUAGE_CHARACTERS),
         _screen(data, details),
         properties,
+        *customer_of(event),
     )
 
 

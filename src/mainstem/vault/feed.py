@@ -1,6 +1,6 @@
 """A feed: which event kinds are staged how, and which structures and business statements load from that stage."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol, TypeAlias
@@ -79,6 +79,11 @@ class Feed:
     def table(self) -> str:
         """Return the name of the temp table."""
         return f"stage_{self.name}"
+
+
+def structures_of(feeds: Iterable[Feed]) -> tuple[Structure, ...]:
+    """Return the structures that feeds load, each once: several feeds may load the same hub."""
+    return tuple({spec.table: spec for feed in feeds for spec in feed.structures}.values())
 
 
 def base_row(event: RawEvent) -> tuple[object, ...]:

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from mainstem.events.sealing import Sealer
 from mainstem.events.signals import RAW_CHANNEL, Listener
 from mainstem.platform.db import is_transient
 from mainstem.vault.feed import Feed, router
@@ -32,7 +33,7 @@ _log = structlog.get_logger(__name__)
 class Loader:
     """Loads batches of some lanes; several loaders of the same lanes in other processes do no harm."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a loader
         self,
         dsn: str,
         feeds: Sequence[Feed],
@@ -40,8 +41,9 @@ class Loader:
         lanes: Sequence[int] = (0,),
         lane_count: int = 1,
         claim_events: int = CLAIM_EVENTS,
+        sealer: Sealer | None = None,
     ) -> None:
-        """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`.
+        """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`; without a sealer nothing is sealed.
 
         Raises ValueError when two feeds claim the same events, or a lane does not exist.
         """
@@ -54,6 +56,7 @@ class Loader:
         self._lanes = tuple(lanes)
         self._lane_count = lane_count
         self._claim_events = claim_events
+        self._sealer = sealer
         self._hooks: list[Callable[[LoadResult], None]] = []
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -96,7 +99,14 @@ class Loader:
             slot.drop()
 
     def _slot(self) -> Slot:
-        return Slot(partial(connect, self._dsn), self._feeds, self._route, self._lane_count, self._claim_events)
+        return Slot(
+            partial(connect, self._dsn),
+            self._feeds,
+            self._route,
+            self._lane_count,
+            self._claim_events,
+            sealer=self._sealer,
+        )
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:
         failures = 0

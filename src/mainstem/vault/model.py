@@ -1,11 +1,13 @@
 """The whole vault on one page: its hubs, links, facts and satellites, and the stages that feed them.
 
-Migration 0003 holds the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
+Migrations 0003 and 0005 hold the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
 and the tenant is inside every hash too, so equal business keys of two tenants never meet.
 """
 
 from mainstem.events.model import RawEvent
 from mainstem.vault.clean import clean_json
+from mainstem.vault.customers import CUSTOMER_COLUMNS, SUBJECT, customer_of
+from mainstem.vault.engine import ZERO_KEY
 from mainstem.vault.engine.spec import Column, Hub, Link, NonHistorisedLink, Satellite
 from mainstem.vault.feed import BASE_COLUMNS, Feed, base_row
 
@@ -44,11 +46,18 @@ SITE_COLUMNS: tuple[tuple[str, str], ...] = (
     ("language", "text"),
     ("screen", "text"),
     ("properties", "jsonb"),
+    *CUSTOMER_COLUMNS,
 )
 """Stage of site events. Keys without a thing behind them (no session, no page, no utm_*) are ZERO_KEY, never null."""
 
-EVENT_COLUMNS: tuple[tuple[str, str], ...] = (*BASE_COLUMNS, ("subject", "text"), ("data", "jsonb"))
-"""Stage of all events that no other feed takes."""
+EVENT_COLUMNS: tuple[tuple[str, str], ...] = (
+    *BASE_COLUMNS,
+    ("subject", "text"),
+    ("data", "jsonb"),
+    ("about_hk", "bytea"),
+    *CUSTOMER_COLUMNS,
+)
+"""Stage of all events that no other feed takes; `about_hk` is the customer's key, ZERO_KEY when there is none."""
 
 TENANT = Column("tenant_id", "int4", required=True)
 LOAD_TS = Column("load_ts", "timestamptz", required=True, context=True)
@@ -158,6 +167,7 @@ NHL_EVENT = NonHistorisedLink(
     table="vault.nhl_event",
     comment="Events of all other kinds, as they came.",
     key=FACT_KEY,
+    references=(Column("customer_hk", "bytea", source="about_hk", required=True),),
     meta=FACT_META,
     payload=(Column("subject", "text"), Column("data", "jsonb", required=True)),
     partition_by="received_at",
@@ -165,6 +175,50 @@ NHL_EVENT = NonHistorisedLink(
     indexes=(("tenant_id", "kind", "occurred_at"),),
 )
 
+HUB_CUSTOMER = Hub(
+    table="vault.hub_customer",
+    comment="People by their random subject id; who that is, only their sealed satellite says.",
+    key=(TENANT, _key("customer")),
+    business_key=(Column("customer_bk", "text", required=True),),
+    collision_code=SUBJECT,
+    meta=META,
+    needs=("customer_hk",),
+)
+LNK_CUSTOMER_VISITOR = Link(
+    table="vault.lnk_customer_visitor",
+    comment="Which visitors said who they are, and who they said.",
+    key=(TENANT, _key("customer"), _key("visitor")),
+    references=(_key("customer"), _key("visitor")),
+    meta=META,
+    needs=("customer_hk",),
+    indexes=(("tenant_id", "visitor_hk", "customer_hk"),),
+)
+
+
+def _sealed_satellite(table: str, comment: str) -> Satellite:
+    return Satellite(
+        table=table,
+        comment=comment,
+        key=(TENANT, _key("customer"), Column("fields", "text", source="customer_fields", required=True)),
+        version=(LOAD_TS, RAW_ID),
+        meta=(RSRC,),
+        payload=(Column("sealed", "jsonb", source="customer_sealed"),),
+        # of the fingerprints: the sealed texts differ even where the values are equal
+        hashdiff=Column("hashdiff", "bytea", source="customer_hashdiff", required=True),
+        hashdiff_from="stage",
+        needs=("customer_hk",),
+    )
+
+
+# one per feed: the rows of a satellite are told apart within one stage
+SAT_CUSTOMER_SITE_PII = _sealed_satellite(
+    "vault.sat_customer_site_pii",
+    "Personal data in site events over time, sealed: a history for each set of fields that is sent together.",
+)
+SAT_CUSTOMER_PII = _sealed_satellite(
+    "vault.sat_customer_pii",
+    "Personal data in all other events over time, sealed: a history for each set of fields that is sent together.",
+)
 SITE_STRUCTURES = (
     HUB_VISITOR,
     HUB_SESSION,
@@ -174,14 +228,19 @@ SITE_STRUCTURES = (
     SAT_PAGE,
     SAT_VISITOR_DEVICE,
     NHL_SITE_EVENT,
+    HUB_CUSTOMER,
+    LNK_CUSTOMER_VISITOR,
+    SAT_CUSTOMER_SITE_PII,
 )
-STRUCTURES = (*SITE_STRUCTURES, NHL_EVENT)
+EVENT_STRUCTURES = (NHL_EVENT, HUB_CUSTOMER, SAT_CUSTOMER_PII)
+STRUCTURES = (*SITE_STRUCTURES, NHL_EVENT, SAT_CUSTOMER_PII)
 
 
 def stage_event(event: RawEvent) -> tuple[object, ...]:
     """Return the row of EVENT_COLUMNS of any event."""
-    return (*base_row(event), event.subject, clean_json(event.data))
+    customer = customer_of(event)
+    return (*base_row(event), event.subject, clean_json(event.data), customer[0] or ZERO_KEY, *customer)
 
 
-EVENT_FEED = Feed(name="event", kinds=("*",), columns=EVENT_COLUMNS, stage=stage_event, structures=(NHL_EVENT,))
+EVENT_FEED = Feed(name="event", kinds=("*",), columns=EVENT_COLUMNS, stage=stage_event, structures=EVENT_STRUCTURES)
 """The feed of whatever no other feed takes."""

@@ -37,6 +37,21 @@ async def read_events(connection: Connection, batches: Sequence[Batch]) -> list[
     return sorted(map(RawEvent._make, rows))
 
 
+async def keep_sealed(connection: Connection, events: Sequence[RawEvent]) -> None:
+    """Write what was sealed in these events over what the landing has of them."""
+    if events:
+        await connection.fetch(
+            _sql["keep_sealed"],
+            [event.received_at for event in events],
+            [event.raw_id for event in events],
+            [event.message_id for event in events],
+            [event.subject for event in events],
+            [event.visitor for event in events],
+            [event.flags for event in events],
+            [event.data for event in events],
+        )
+
+
 async def pass_gate(connection: Connection, events: Sequence[RawEvent]) -> set[int]:
     """Take the uids of events; return the raw ids of those that are new. Waits for loads that hold the same uid."""
     identities = _identities(events)

@@ -18,6 +18,14 @@ join raw.event e
  and e.raw_id >= b.batch_id and e.raw_id < b.batch_id + b.events
 where e.received_at between $5 and $6
 
+-- name: keep_sealed
+-- Sealed values of raw events over what they hold in the clear.
+update raw.event e
+set message_id = n.message_id, subject = n.subject, visitor = n.visitor, flags = n.flags, data = n.data::json
+from unnest($1::timestamptz[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::text[])
+       as n (received_at, raw_id, message_id, subject, visitor, flags, data)
+where e.received_at = n.received_at and e.raw_id = n.raw_id
+
 -- name: pass_gate
 -- Takes the uids of raw events $3; returns how many of them are the first of theirs.
 with passed as (

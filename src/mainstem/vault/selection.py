@@ -45,11 +45,15 @@ class Known:
 class _Firsts:
     """The first row of every key of a hub or link."""
 
-    def __init__(self, bit: int, key: Sequence[int]) -> None:
+    def __init__(self, bit: int, key: Sequence[int], needs: Sequence[int]) -> None:
         self.bit = bit
         self._key = itemgetter(*key)
+        # loads without any row that says something are common
+        self._need = needs[0] if needs else None
 
     def mark(self, rows: Sequence[Row], masks: list[int], keys: dict[Hashable, object], known: Known) -> None:
+        if self._need is not None and not any(row[self._need] is not None for row in rows):
+            return
         # backwards, so that the first row of a key is the one that stays
         last = len(rows) - 1
         firsts = dict(zip(map(self._key, reversed(rows)), range(last, -1, -1), strict=True))
@@ -68,8 +72,12 @@ class _Changes:
         self._key = itemgetter(*key)
         self._payload = itemgetter(*payload)
         self._needs = needs
+        # loads without any row that says something are common
+        self._need = needs[0] if needs else None
 
     def mark(self, rows: Sequence[Row], masks: list[int], keys: dict[Hashable, object], _known: Known) -> None:
+        if self._need is not None and not any(row[self._need] is not None for row in rows):
+            return
         said = keys.get
         for place, (key, payload) in enumerate(zip(map(self._key, rows), map(self._payload, rows), strict=True)):
             if said(key, _ABSENT) != payload and all(rows[place][column] is not None for column in self._needs):
@@ -122,20 +130,19 @@ def _rule(spec: Structure, bit: int, places: Mapping[str, int]) -> _Firsts | _Ch
     if not isinstance(spec, Hub | Link | Satellite) or spec.order != ("raw_id",):
         return None
     key = _staged(spec.key)
-    payload = _staged(spec.payload) if isinstance(spec, Satellite) else []
+    needs = [places[name] for name in spec.needs]
+    payload = []
+    if isinstance(spec, Satellite):
+        # what is compared in the end: a hashdiff that the stage holds, or the payload that it will be made of
+        payload = [spec.hashdiff.staged] if spec.hashdiff_from == "stage" else _staged(spec.payload)
     match spec:
         # whether a row counts must be a matter of its key alone, or the first one of a key might not count
         case Hub() if set(spec.needs) <= set(key):
-            return _Firsts(bit, [places[name] for name in key])
+            return _Firsts(bit, [places[name] for name in key], needs)
         case Link() if {*spec.needs, *_staged(spec.references)} <= set(key):
-            return _Firsts(bit, [places[name] for name in key])
-        case Satellite(hashdiff_from="profile", skip_not_newer=False) if payload:
-            return _Changes(
-                bit,
-                [places[name] for name in key],
-                [places[name] for name in payload],
-                [places[name] for name in spec.needs],
-            )
+            return _Firsts(bit, [places[name] for name in key], needs)
+        case Satellite(skip_not_newer=False) if payload:
+            return _Changes(bit, [places[name] for name in key], [places[name] for name in payload], needs)
         case _:
             return None
 

@@ -16,12 +16,14 @@ from typing import Final, TypeAlias
 import asyncpg
 
 from mainstem.events.model import RawEvent, Reject
+from mainstem.events.sealing import Sealer
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import SESSION_SETTINGS
 from mainstem.vault import queries
 from mainstem.vault.apply import Applier
 from mainstem.vault.feed import Feed
 from mainstem.vault.ledger import Batch, LoadResult, missing, notices, tally
+from mainstem.vault.sealing import seal_unsealed
 from mainstem.vault.staging import Refused, Route, Staged, reject_row, stage
 
 CLAIM_EVENTS: Final = 16_000
@@ -77,9 +79,19 @@ class _Work:
 class Slot:
     """A connection with its stages; not to be used by two tasks at once."""
 
-    def __init__(self, connect: Connect, feeds: Sequence[Feed], route: Route, lanes: int, claim_events: int) -> None:
+    def __init__(  # noqa: PLR0913 - the parts of a loader
+        self,
+        connect: Connect,
+        feeds: Sequence[Feed],
+        route: Route,
+        lanes: int,
+        claim_events: int,
+        *,
+        sealer: Sealer | None = None,
+    ) -> None:
         """Keep what to load; connects at the first begin()."""
         self._connect = connect
+        self._sealer = sealer
         self._feeds = feeds
         self._route = route
         self._lanes = lanes
@@ -102,6 +114,8 @@ class Slot:
         """Load what was claimed and commit. After any exception the slot must be dropped."""
         connection, applier = await self._connected()
         events = await self._read(connection, claim)
+        if self._sealer is not None:
+            events = await seal_unsealed(connection, self._sealer, claim.batches, events)
         staged, unstaged = await self._stage(events)
         work = _Work(*await _pass_gate(connection, staged), unstaged=unstaged)
         applied = await applier.apply(work.fresh, claim.lane)
@@ -144,6 +158,9 @@ class Slot:
                 connection.terminate()
                 raise
             self._open = connection, applier
+            if self._sealer is not None:
+                # perhaps another server, with other keys
+                self._sealer.subjects.forget()
         return self._open
 
     async def _read(self, connection: "asyncpg.Connection[asyncpg.Record]", claim: Claim) -> list[RawEvent]:

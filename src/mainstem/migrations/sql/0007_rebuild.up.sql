@@ -70,3 +70,11 @@ create index sat_visitor_device_load_idx on vault.sat_visitor_device
 create index nhl_site_event_load_idx on vault.nhl_site_event
   using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
 create index nhl_event_load_idx on vault.nhl_event using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
+create index hub_customer_load_idx on vault.hub_customer
+  using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
+create index lnk_customer_visitor_load_idx on vault.lnk_customer_visitor
+  using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
+create index sat_customer_site_pii_load_idx on vault.sat_customer_site_pii
+  using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
+create index sat_customer_pii_load_idx on vault.sat_customer_pii
+  using brin (load_ts) with (autosummarize = on, pages_per_range = 32);

@@ -19,6 +19,7 @@ import asyncpg
 from mainstem.events.intake import Intake
 from mainstem.events.model import NewEvent, Reject
 from mainstem.events.receive import Sender
+from mainstem.events.sealing import Sealer
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, Pool, is_transient
 from mainstem.platform.errors import BadRequestError, ConflictError, UnavailableError
@@ -69,6 +70,7 @@ async def import_access_log(  # noqa: PLR0913 - the parts of an import
     pool: Pool,
     sender: Sender,
     site: str | None = None,
+    sealer: Sealer | None = None,
     progress: Callable[[Progress], None] | None = None,
     resume: bool = True,
     chunk_lines: int = CHUNK_LINES,
@@ -76,7 +78,7 @@ async def import_access_log(  # noqa: PLR0913 - the parts of an import
     """Send every line of a log (plain or gzip, a file or a stream) to the intake; return what happened.
 
     `sender` carries the tenant and the privacy rules (`log_sender`); `pool` runs as the owner. `site` is
-    scheme://host of the pages, above the log's own virtual hosts. `resume=False` sends known events again and
+    scheme://host of the pages, above the log's own virtual hosts; `sealer` finds what is personal in the lines. `resume=False` sends known events again and
     leaves it to the loader to find the duplicates.
 
     Raises BadRequestError when the first NOT_A_LOG_LINES lines are all malformed or the gzip stream is
@@ -88,7 +90,7 @@ async def import_access_log(  # noqa: PLR0913 - the parts of an import
     try:
         with LineReader(source) as reader:
             async with pool.acquire() as connection, _only_import_of(sender.tenant_id, connection):
-                run = _Run(reader, intake, connection, sender, base, resume, chunk_lines)
+                run = _Run(reader, intake, connection, sender, base, resume, chunk_lines, sealer)
                 return await run.to_end(progress)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError) as error:
         if not is_transient(error):
@@ -122,6 +124,7 @@ class _Run:
     site: str | None
     resume: bool
     chunk_lines: int
+    sealer: Sealer | None
     report: ImportReport = field(default_factory=ImportReport)
 
     async def to_end(self, progress: Callable[[Progress], None] | None) -> ImportReport:
@@ -145,7 +148,7 @@ class _Run:
             if isinstance(outcome, Reject):
                 chunk.rejects.append(outcome)
             else:
-                chunk.events.append(outcome)
+                chunk.events.append(outcome if self.sealer is None else self.sealer.mark(outcome))
         if self.report.lines == 0 and len(chunk.rejects) == len(lines) >= NOT_A_LOG_LINES:
             detail = f"This is no access log in common or combined format: {chunk.rejects[0].reason}."
             raise BadRequestError(detail, field="file")
@@ -168,6 +171,9 @@ class _Run:
     async def _new_rejects(self, rejects: list[Reject]) -> list[Reject]:
         if not rejects:
             return rejects
+        if self.sealer is not None:
+            # as they are stored, to be compared with what is stored
+            rejects = [*self.sealer.mask_rejects(rejects)]
         known = await queries.known_rejects(self.connection, self.sender.tenant_id, rejects)
         return [reject for reject in rejects if (reject.reason, reject.payload) not in known]
 

@@ -142,17 +142,20 @@ def _references(spec: Link | SameAsLink | NonHistorisedLink, specs: Sequence[Str
 
 
 def _parent(spec: Structure, specs: Sequence[Structure]) -> Check:
-    key = names(spec.key)
     roles = dict(spec.roles)
-    parents = {frozenset(names(one.key)): one for one in specs if not isinstance(one, _CHILDREN | NonHistorisedLink)}
-    parent = parents.get(frozenset(roles.get(name, name) for name in key))
-    if parent is None:
-        return Check(
-            name="parent", subject=spec.table, skipped=f"no hub or link in the model has the key {', '.join(key)}"
-        )
-    same = " and ".join(f"p.{quote(roles.get(name, name))} = t.{quote(name)}" for name in key)
-    ghosts = [f"t.{quote(column.name)} not in {_RESERVED}" for column in spec.key if column.type == "bytea"]
-    wrong = " and ".join([f"p.{quote(roles.get(key[0], key[0]))} is null", *ghosts])
+    own = {roles.get(name, name): name for name in names(spec.key)}
+    # a satellite may tell several histories of one parent apart, by further columns of its key
+    parents = [
+        one for one in specs if not isinstance(one, _CHILDREN | NonHistorisedLink) and {*names(one.key)} <= {*own}
+    ]
+    hashed = {name for name, column in zip(own, spec.key, strict=True) if column.type == "bytea"}
+    parent = max(parents, key=lambda one: len(one.key), default=None)
+    if parent is None or not hashed <= {*names(parent.key)}:
+        key = ", ".join(own.values())
+        return Check(name="parent", subject=spec.table, skipped=f"no hub or link in the model has the key {key}")
+    same = " and ".join(f"p.{quote(name)} = t.{quote(own[name])}" for name in names(parent.key))
+    ghosts = [f"t.{quote(own[name])} not in {_RESERVED}" for name in own if name in hashed]
+    wrong = " and ".join([f"p.{quote(parent.key[0].name)} is null", *ghosts])
     source = f"from {quote_table(spec.table)} t left join {quote_table(parent.table)} p on {same}"
     return _rows(spec, "parent", wrong, source, list(spec.primary_key))
 

@@ -9,7 +9,7 @@ from typing import Final
 from mainstem.vault.check import GATE
 from mainstem.vault.engine.checks import load_time
 from mainstem.vault.engine.spec import NonHistorisedLink, Structure
-from mainstem.vault.feed import Feed
+from mainstem.vault.feed import Feed, structures_of
 from mainstem.vault.rebuild.names import Names, RebuildError, Renaming, written
 
 PIPELINE_TOTAL: Final = "business.pipeline_total"
@@ -61,7 +61,7 @@ def scope_of(feeds: Sequence[Feed], since: datetime | None) -> Scope:
 
     Raises RebuildError when the rows of a structure do not say when they were loaded, and `since` asks for that.
     """
-    structures = tuple({spec.table: spec for feed in feeds for spec in feed.structures}.values())
+    structures = structures_of(feeds)
     vault = (*(spec.table for spec in structures), GATE)
     own = (PIPELINE_TOTAL, PIPELINE_MINUTE)
     if since is not None:
