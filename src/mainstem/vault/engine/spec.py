@@ -135,6 +135,8 @@ class SameAsLink(_Table):
     master: Columns
     duplicate: Columns
     """Key columns of both roles, in the same order."""
+    hub: str = ""
+    """Table of the hub of both roles, for the view that shows their business keys."""
 
     @property
     def references(self) -> Columns:
