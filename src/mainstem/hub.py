@@ -30,6 +30,8 @@ from mainstem.platform.secrets import derive, secret_key
 from mainstem.platform.settings import Settings
 from mainstem.site import SITE_FEED, ProcessResult, process
 from mainstem.vault import queries as vault_queries
+from mainstem.vault.custom import daily, files
+from mainstem.vault.custom.active import ModelSource
 from mainstem.vault.loader import Loader, LoadResult
 from mainstem.vault.model import EVENT_FEED
 from mainstem.vault.waiter import LoadWaiter
@@ -43,8 +45,20 @@ async def _vault_partitions(connection: Connection) -> int:
     return await vault_queries.ensure_partitions(connection, today, today + timedelta(days=62))
 
 
-UPKEEP: Final = {"vault_partitions": _vault_partitions}
-"""Upkeep of other modules that rides on the hourly sweep."""
+def model_source(settings: Settings) -> ModelSource:
+    """Return what says which feeds are loaded; the settings name the data folder in use."""
+    return ModelSource(FEEDS, files.find(settings.vault_model, settings.data_dir))
+
+
+def _upkeep(source: ModelSource) -> dict[str, retention.Step]:
+    """Return the upkeep of other modules that rides on the hourly sweep."""
+
+    async def snapshots(connection: Connection) -> int:
+        _, model = await source.model(connection)
+        return 0 if model is None else await daily.build_due(connection, model.snapshots)
+
+    return {"vault_partitions": _vault_partitions, "vault_snapshots": snapshots}
+
 
 log = structlog.get_logger(__name__)
 
@@ -88,11 +102,12 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
         stack.push_async_callback(waiter.stop)
         stop = asyncio.Event()
         loader = _loader(settings, dsn, waiter) if works else None
+        upkeep = _upkeep(model_source(settings))
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
             tasks.append(
-                asyncio.create_task(retention.run(worker_pool, settings, stop, steps=UPKEEP), name="retention")
+                asyncio.create_task(retention.run(worker_pool, settings, stop, steps=upkeep), name="retention")
             )
             stack.push_async_callback(_finish, tasks, stop)
         intake = _intake(settings, dsn)
@@ -140,7 +155,7 @@ def _intake(settings: Settings, dsn: str) -> Intake:
 
 def _loader(settings: Settings, dsn: str, waiter: LoadWaiter) -> Loader:
     lanes = settings.loader_lanes
-    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes)
+    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, source=model_source(settings))
     loader.on_loaded(lambda result: waiter.loaded(result.batch_ids))
     loader.on_loaded(_measure)
     return loader

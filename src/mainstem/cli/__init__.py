@@ -9,7 +9,21 @@ from collections.abc import Sequence
 
 import typer
 
-from mainstem.cli import database, docs, importing, keys, migrations, rejects, serving, tenants, up, users, vault
+from mainstem.cli import (
+    database,
+    docs,
+    importing,
+    keys,
+    migrations,
+    rejects,
+    serving,
+    tenants,
+    up,
+    users,
+    vault,
+    vault_docs,
+    vault_model,
+)
 from mainstem.cli.failures import explain
 
 __all__ = ["app", "main"]
@@ -33,6 +47,10 @@ app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
+vault.app.command("plan")(vault_model.plan)
+vault.app.command("apply")(vault_model.apply)
+vault.app.command("backfill")(vault_model.backfill)
+vault.app.command("docs")(vault_docs.docs)
 app.add_typer(vault.app, name="vault")
 app.command("settings")(docs.settings)
 app.command("openapi")(docs.openapi)

@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 
 from mainstem.events.signals import RAW_CHANNEL, Listener
-from mainstem.platform.db import is_transient
-from mainstem.vault.feed import Feed, router
+from mainstem.platform.db import Connection, is_transient
+from mainstem.vault.feed import Feed, FeedSet, FeedSource
 from mainstem.vault.ledger import LoadResult
 from mainstem.vault.slot import CLAIM_EVENTS, Claim, Slot
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 class Loader:
     """Loads batches of some lanes; several loaders of the same lanes in other processes do no harm."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what, which lanes, how much at a time
         self,
         dsn: str,
         feeds: Sequence[Feed],
@@ -39,8 +39,11 @@ class Loader:
         lanes: Sequence[int] = (0,),
         lane_count: int = 1,
         claim_events: int = CLAIM_EVENTS,
+        source: FeedSource | None = None,
     ) -> None:
         """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`.
+
+        With a `source` it says what to load instead of `feeds`, for each connection and so after each change of model.
 
         Raises ValueError when two feeds claim the same events, or a lane does not exist.
         """
@@ -48,8 +51,12 @@ class Loader:
             msg = f"lanes are from 0 to {lane_count - 1}, not {list(lanes)}"
             raise ValueError(msg)
         self._dsn = dsn
-        self._feeds = tuple(feeds)
-        self._route = router(feeds)
+        fixed = FeedSet.of(feeds)
+
+        async def feeds_as_given(_connection: Connection) -> FeedSet:
+            return fixed
+
+        self._source = source or feeds_as_given
         self._lanes = tuple(lanes)
         self._lane_count = lane_count
         self._claim_events = claim_events
@@ -95,7 +102,7 @@ class Loader:
             slot.drop()
 
     def _slot(self) -> Slot:
-        return Slot(self._dsn, self._feeds, self._route, self._lane_count, self._claim_events)
+        return Slot(self._dsn, self._source, self._lane_count, self._claim_events)
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:
         failures = 0

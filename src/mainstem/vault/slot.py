@@ -19,7 +19,7 @@ from mainstem.platform.clock import utc_now
 from mainstem.platform.db import SESSION_SETTINGS
 from mainstem.vault import queries
 from mainstem.vault.apply import Applier
-from mainstem.vault.feed import Feed
+from mainstem.vault.feed import FeedSet, FeedSource
 from mainstem.vault.ledger import Batch, LoadResult, missing, notices, tally
 from mainstem.vault.staging import Refused, Route, Staged, reject_row, stage
 
@@ -74,18 +74,17 @@ class _Work:
 class Slot:
     """A connection with its stages; not to be used by two tasks at once."""
 
-    def __init__(self, dsn: str, feeds: Sequence[Feed], route: Route, lanes: int, claim_events: int) -> None:
-        """Keep what to load; connects at the first begin()."""
+    def __init__(self, dsn: str, source: FeedSource, lanes: int, claim_events: int) -> None:
+        """Keep who says what to load; connects at the first begin()."""
         self._dsn = dsn
-        self._feeds = feeds
-        self._route = route
+        self._source = source
         self._lanes = lanes
         self._claim_events = claim_events
-        self._open: tuple[asyncpg.Connection[asyncpg.Record], Applier] | None = None
+        self._open: tuple[asyncpg.Connection[asyncpg.Record], Applier, FeedSet] | None = None
 
     async def begin(self, lane: int) -> Claim | None:
         """Open a transaction and lock waiting batches of a lane; None (and no transaction) when nothing waits."""
-        connection, _ = await self._connected()
+        connection, _, _ = await self._connected()
         started_s = perf_counter()
         await connection.execute("begin")
         batches = await queries.claim(connection, lane, self._lanes, self._claim_events)
@@ -97,9 +96,9 @@ class Slot:
 
     async def load(self, claim: Claim) -> LoadResult:
         """Load what was claimed and commit. After any exception the slot must be dropped."""
-        connection, applier = await self._connected()
+        connection, applier, feeds = await self._connected()
         events = await self._read(connection, claim)
-        staged, unstaged = await self._stage(events)
+        staged, unstaged = await _stage(events, feeds.route)
         work = _Work(*await _pass_gate(connection, staged), unstaged=unstaged)
         applied = await applier.apply(work.fresh, claim.lane)
         await self._settle(connection, applier, work, applied.refused)
@@ -131,7 +130,7 @@ class Slot:
         if opened is not None:
             opened[0].terminate()
 
-    async def _connected(self) -> "tuple[asyncpg.Connection[asyncpg.Record], Applier]":
+    async def _connected(self) -> "tuple[asyncpg.Connection[asyncpg.Record], Applier, FeedSet]":
         if self._open is None:
             connection = await asyncpg.connect(
                 self._dsn,
@@ -142,13 +141,14 @@ class Slot:
                 max_cacheable_statement_size=0,
                 server_settings=_SETTINGS,
             )
-            applier = Applier(connection, self._feeds)
             try:
+                feeds = await self._source(connection)
+                applier = Applier(connection, feeds.feeds, feeds.model)
                 await applier.prepare()
             except BaseException:
                 connection.terminate()
                 raise
-            self._open = connection, applier
+            self._open = connection, applier, feeds
         return self._open
 
     async def _read(self, connection: "asyncpg.Connection[asyncpg.Record]", claim: Claim) -> list[RawEvent]:
@@ -166,16 +166,6 @@ class Slot:
             batches += part
         claim.batches = batches
         return events
-
-    async def _stage(self, events: Sequence[RawEvent]) -> tuple[list[Staged], list[Refused]]:
-        staged: list[Staged] = []
-        refused: list[Refused] = []
-        for start in range(0, len(events), _STAGE_EVENTS):
-            rows, refusals = stage(events[start : start + _STAGE_EVENTS], self._route)
-            staged += rows
-            refused += refusals
-            await asyncio.sleep(0)
-        return staged, refused
 
     async def _settle(
         self,
@@ -203,6 +193,17 @@ class Slot:
             known = await queries.known(connection, [refusal.event for refusal in work.unstaged])
             work.known = [refusal.event for refusal in work.unstaged if refusal.event.raw_id in known]
             work.unstaged = [refusal for refusal in work.unstaged if refusal.event.raw_id not in known]
+
+
+async def _stage(events: Sequence[RawEvent], route: Route) -> tuple[list[Staged], list[Refused]]:
+    staged: list[Staged] = []
+    refused: list[Refused] = []
+    for start in range(0, len(events), _STAGE_EVENTS):
+        rows, refusals = stage(events[start : start + _STAGE_EVENTS], route)
+        staged += rows
+        refused += refusals
+        await asyncio.sleep(0)
+    return staged, refused
 
 
 async def _pass_gate(

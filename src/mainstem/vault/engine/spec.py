@@ -48,6 +48,8 @@ class _Table:
     """Leave out rows whose 32-byte key is the zero key; the ghost row stands for them."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """Column names of further indexes."""
+    of: str = ""
+    """Table of the hub or link that it is about; empty where its key alone tells."""
     identity: tuple[str, ...] = ()
     """Names of the primary key's columns where they are others than this kind of structure has."""
 

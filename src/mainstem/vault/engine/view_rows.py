@@ -66,10 +66,10 @@ class Vault:
 
     def parent(self, spec: Structure) -> Hub | Link:
         """Return the hub or link that has the key of a satellite. Raises ValueError where there is none."""
-        found = self._parents.get(_names(spec.key))
-        if found is None:
+        found = self.tables.get(spec.of) if spec.of else self._parents.get(_names(spec.key))
+        if not isinstance(found, Hub | Link):
             msg = f"{spec.table}: no hub or link has the key {', '.join(_names(spec.key))}"
-            raise ValueError(msg)
+            raise ValueError(msg)  # noqa: TRY004 - a fault of the specs, as others are
         return found
 
 
@@ -77,7 +77,7 @@ def current(vault: Vault, spec: Hub | Link, name: str) -> View:
     """Return a hub or link with the latest row of each satellite."""
     keys = vault.keys(spec)
     first, groups, joins, changes = [ViewColumn("first_seen", _of("h", spec.meta[0]), _FIRST_SEEN)], [], "", []
-    satellites = [one for one in vault.satellites if _names(one.key) == _names(spec.key)]
+    satellites = [one for one in vault.satellites if vault.parent(one).table == spec.table]
     for number, one in enumerate(satellites, start=1):
         alias = f"s{number}"
         groups.append((short_name(one.table), shown(one.payload, alias)))

@@ -47,7 +47,11 @@ def business_views(
     A view whose plain name is `taken` by a table of the schema is called `<name>_current`. Raises ValueError when
     that is taken too, or when two structures ask for one name.
     """
-    specs = tuple({spec.table: spec for spec in structures}.values())
+    tables: dict[str, Structure] = {}
+    for spec in structures:
+        # a second structure of one table only loads it in another role
+        tables.setdefault(spec.table, spec)
+    specs = tuple(tables.values())
     found = view_rows.Vault(specs)
     views: dict[str, View] = {}
     for view in (*(one for spec in specs for one in _of(found, spec)), *(_at(found, one) for one in snapshots)):

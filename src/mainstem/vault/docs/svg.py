@@ -1,0 +1,71 @@
+"""The diagram as SVG: boxes in the shapes of their kinds, each leading to its table, and curves between them."""
+
+from html import escape
+
+from mainstem.vault.docs.describe import Description
+from mainstem.vault.docs.layout import HEIGHT, Box, layout
+from mainstem.vault.docs.mermaid import family
+
+_SLANT = 14.0
+
+
+def svg(description: Description) -> str:
+    """Return the SVG element; its colours are CSS classes of the page."""
+    placed = layout(description)
+    lines = [
+        f'<svg viewBox="0 0 {placed.width:.0f} {placed.height:.0f}" width="{placed.width:.0f}" '
+        f'height="{placed.height:.0f}" role="img" aria-label="{escape(description.title)}">'
+    ]
+    for one, other in description.edges:
+        lines.append(_edge(placed.boxes[one], placed.boxes[other]))
+    lines += [_box(box) for box in placed.boxes.values()]
+    return "\n".join([*lines, "</svg>"])
+
+
+def _edge(one: Box, other: Box) -> str:
+    left, right = (one, other) if one.x <= other.x else (other, one)
+    start, end = left.x + left.width, right.x
+    if left.x == right.x:
+        start, end = left.x + left.width, right.x + right.width
+    bend = max(40.0, abs(end - start) / 2)
+    back = end - bend if left.x != right.x else end + bend
+    path = f"M{start:.1f} {left.middle:.1f} C{start + bend:.1f} {left.middle:.1f} {back:.1f} {right.middle:.1f} {end:.1f} {right.middle:.1f}"
+    return f'<path class="edge {family(one.one.kind)}" d="{path}"/>'
+
+
+def _box(box: Box) -> str:
+    kind = box.one.kind
+    middle = box.x + box.width / 2
+    return (
+        f'<a href="#{escape(box.one.spec.table)}"><title>{escape(box.one.spec.comment)}</title>'
+        f'<g class="box {family(kind)}">{_shape(box)}'
+        f'<text class="kind" x="{middle:.1f}" y="{box.y + 17:.1f}">{escape(kind)}</text>'
+        f'<text class="name" x="{middle:.1f}" y="{box.y + 34:.1f}">{escape(box.one.spec.name)}</text></g></a>'
+    )
+
+
+def _shape(box: Box) -> str:
+    x, y, right, bottom = box.x, box.y, box.x + box.width, box.y + HEIGHT
+    match family(box.one.kind):
+        case "hub":
+            return _rectangle(box, HEIGHT / 2)
+        case "link":
+            corners = [(x + _SLANT, y), (right - _SLANT, y), (right, box.middle), (right - _SLANT, bottom)]
+            return _polygon([*corners, (x + _SLANT, bottom), (x, box.middle)])
+        case "fact":
+            return _polygon([(x + _SLANT, y), (right, y), (right - _SLANT, bottom), (x, bottom)])
+        case "snapshot":
+            inner = [f'<path d="M{x + 6:.1f} {y:.1f}V{bottom:.1f}M{right - 6:.1f} {y:.1f}V{bottom:.1f}"/>']
+            return _rectangle(box, 2) + "".join(inner)
+        case _:
+            return _rectangle(box, 6)
+
+
+def _rectangle(box: Box, radius: float) -> str:
+    return (
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{HEIGHT:.0f}" rx="{radius:.0f}"/>'
+    )
+
+
+def _polygon(points: list[tuple[float, float]]) -> str:
+    return f'<polygon points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}"/>'
