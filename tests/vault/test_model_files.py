@@ -228,7 +228,7 @@ def test_a_value_is_cast(type_: str, value: object, result: object):
     [
         ("text", {}), ("text", []), ("int8", "1.5"), ("int8", 2**63), ("int8", True), ("numeric", "NaN"),
         ("numeric", Decimal("1e5000")), ("bool", 1), ("date", "31.5.2026"), ("timestamptz", "2026-05-31T12:00:00"),
-        ("uuid", "x"), ("float8", "inf"),
+        ("uuid", "x"), ("float8", "1e400"), ("timestamptz", "0001-01-01T00:00:00+09:00"), ("float8", "inf"),
     ],
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_refused(type_: str, value: object):

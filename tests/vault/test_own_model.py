@@ -9,6 +9,7 @@ from vault.vaulting import append, balance, event
 
 from mainstem.vault.custom import catalogue
 from mainstem.vault.custom.active import ModelSource
+from mainstem.vault.custom.backfill import backfill, empty
 from mainstem.vault.custom.document import ModelError
 from mainstem.vault.custom.plan import plan
 from mainstem.vault.loader import Loader
@@ -120,6 +121,22 @@ async def test_history_is_filled_as_if_it_had_been_loaded(connection: asyncpg.Co
         )
         await load_all(dsn)
     assert await contents(connection, TABLES) == filled
+
+
+async def test_emptying_and_filling_gives_the_same_rows(connection: asyncpg.Connection, dsn: str):
+    found = model()
+    await apply_model(connection, found)
+    await fill(connection, found)
+    for n in range(4):
+        await order(connection, FIRST | {"order_id": str(n % 2), "total": n}, SECOND)
+        await load_all(dsn)
+    before = await contents(connection, TABLES)
+    async with connection.transaction():
+        await empty(connection, found.feeds[0])
+        await backfill(
+            connection, found.feeds[0], [*FEEDS, *found.feeds], history=True, progress=lambda _done, _all: None
+        )
+    assert await contents(connection, TABLES) == before
 
 
 async def test_filling_again_changes_nothing(connection: asyncpg.Connection, dsn: str):

@@ -85,17 +85,23 @@ def backfill(
     model: ModelFile = None,
     *,
     history: Annotated[bool, typer.Option(help="Read the stored events; else the tables begin empty.")] = True,
+    again: Annotated[
+        bool, typer.Option("--again", help="Empty the feed's tables first; loads wait meanwhile.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Fill applied tables that wait from the events that are stored, then let loads go on with them."""
+    if again and feed is None:
+        line = "say which feed is to be filled again"
+        raise CliError(line, ExitCode.USAGE)
     settings, found = read_model(model, data_dir)
     if feed is not None and feed not in {one.name for one in found.feeds}:
         known = ", ".join(one.name for one in found.feeds) or "none"
         raise CliError(f"{found.path} has no feed {feed}; it has {known}", ExitCode.USAGE)
 
     async def action(connection: "Connection") -> "list[Report]":
-        return await _fill(connection, found, feed, history=history)
+        return await _fill(connection, found, feed, history=history, again=again)
 
     reports = _with_database(settings, data_dir, action)
     if as_json:
@@ -161,10 +167,13 @@ def _with_database(settings: "Settings", data_dir: Path | None, action: "Callabl
         return asyncio.run(run(dsn))
 
 
-async def _fill(connection: "Connection", found: "Model", only: str | None, *, history: bool) -> "list[Report]":
+async def _fill(
+    connection: "Connection", found: "Model", only: str | None, *, history: bool, again: bool = False
+) -> "list[Report]":
     """Fill the waiting tables feed by feed, each in a transaction; return those that had any."""
     from mainstem.hub import FEEDS
     from mainstem.vault.custom.backfill import backfill as fill
+    from mainstem.vault.custom.backfill import empty
 
     reports = []
     feeds = [*FEEDS, *found.feeds]
@@ -173,6 +182,8 @@ async def _fill(connection: "Connection", found: "Model", only: str | None, *, h
             continue
         with _Bar(feed.name) as bar:
             async with connection.transaction():
+                if again:
+                    await empty(connection, feed)
                 report = await fill(connection, feed, feeds, history=history, progress=bar.show)
         if report.tables:
             reports.append(report)

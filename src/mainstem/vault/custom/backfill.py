@@ -21,11 +21,12 @@ from mainstem.platform.db import Connection
 from mainstem.vault.custom.apply import lock
 from mainstem.vault.custom.catalogue import sql
 from mainstem.vault.custom.model import own_structures
-from mainstem.vault.engine.column import Column, quote
+from mainstem.vault.engine.column import Column, quote, quote_table
 from mainstem.vault.engine.ddl import stage_table
 from mainstem.vault.engine.load import load_statements
-from mainstem.vault.engine.spec import Structure
-from mainstem.vault.feed import Feed, RejectedError, router
+from mainstem.vault.engine.spec import Hub, MultiActiveSatellite, Satellite, Structure
+from mainstem.vault.feed import Feed, router
+from mainstem.vault.staging import stage
 
 _CHUNK: Final = 2_000
 _FEW: Final = 10_000
@@ -47,6 +48,20 @@ class Report:
     facts: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     """Facts that the stage of the feed refuses, by reason: they are in the general fact alone."""
+
+
+async def empty(connection: Connection, feed: Feed) -> None:
+    """Empty the tables of a feed and let them wait, in the transaction in which `backfill` fills them again.
+
+    Loads are held until it ends. Tables that another feed fills, too, are left as they are. Raises ModelBusyError.
+    """
+    await lock(connection)
+    await connection.execute(sql["hold_loads"])
+    ghostly = {spec.table for spec in feed.structures if isinstance(spec, Hub | Satellite | MultiActiveSatellite)}
+    for (table,) in await connection.fetch(sql["wait_again"], feed.name):
+        await connection.execute(f"delete from {quote_table(table)}")
+        if table in ghostly:
+            await connection.fetch(sql["make_ghosts"], quote_table(table))
 
 
 async def backfill(
@@ -73,6 +88,7 @@ async def backfill(
     await connection.execute(sql["hold_loads"])
     if history:
         await run.catch_up()
+        await run.finish()
     await connection.execute(sql["go_live"], feed.name)
     await connection.execute(sql["next_version"])
     return report
@@ -112,6 +128,10 @@ class _Run:
             view = quote(f"{self._stage}_{number}")
             await self._connection.execute(f"create temp view {view} as {one.rows(self._stage)}")
 
+    async def finish(self) -> None:
+        """Drop the stage, so that the connection can fill the feed again."""
+        await self._connection.execute(f"drop table {quote(self._stage)} cascade")
+
     async def catch_up(self) -> int:
         """Load what is stored and was not seen yet, tenant by tenant; return how many facts these were."""
         tenants = [row[0] for row in await self._connection.fetch(sql["tenants"], self._kinds, self._prefixes)]
@@ -128,15 +148,11 @@ class _Run:
         return self._report.facts - before
 
     async def _put(self, facts: Sequence[asyncpg.Record]) -> None:
-        rows = []
-        for fact in facts:
-            event = _event(fact)
-            if self._route(event.kind) is not self._feed:
-                continue
-            try:
-                rows.append((*self._feed.stage(event), fact["load_ts"]))
-            except RejectedError as error:
-                self._report.refused[error.reason] += 1
+        own = [fact for fact in facts if self._route(fact["kind"]) is self._feed]
+        times = {fact["raw_id"]: fact["load_ts"] for fact in own}
+        staged, refused = stage(map(_event, own), self._route)
+        self._report.refused.update(one.reason for one in refused)
+        rows = [(*one.row, times[one.event.raw_id]) for one in staged]
         columns = [*(name for name, _ in self._feed.columns), _LOAD_TS.name]
         await self._connection.execute(f"delete from {quote(self._stage)}")
         await self._connection.copy_records_to_table(self._stage, records=rows, columns=columns)

@@ -46,6 +46,20 @@ select feed, table_name from vault.model_load where live_at is not null order by
 -- Those of them that wait for a backfill.
 select feed, table_name from vault.model_load where live_at is null order by feed, table_name
 
+-- name: wait_again
+-- The tables of feed $1 wait once more; returns those that no other feed fills.
+with again as (
+  update vault.model_load set live_at = null where feed = $1 returning table_name
+)
+select distinct a.table_name
+from again a
+where not exists (select from vault.model_load l where l.table_name = a.table_name and l.feed <> $1)
+order by a.table_name
+
+-- name: make_ghosts
+-- The ghost rows of table $1, for all tenants.
+select vault.make_ghost($1::text::regclass, t.tenant_id) from platform.tenant t
+
 -- name: shared
 -- Tables of feed $1 that wait here, and are filled from other feeds already.
 select w.table_name

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from math import isfinite
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -90,7 +91,8 @@ def _numeric(value: object) -> Decimal | None:
 
 def _float8(value: object) -> float | None:
     number = _numeric(value)
-    return None if number is None else float(number)
+    result = None if number is None else float(number)
+    return result if result is not None and isfinite(result) else None
 
 
 def _bool(value: object) -> bool | None:
@@ -106,8 +108,11 @@ def _timestamptz(value: object) -> datetime | None:
         moment = datetime.fromisoformat(value)
     except ValueError:
         return None
-    # a time without offset is not known to the hour: better refused than guessed
-    return None if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        # a time without offset is not known to the hour: better refused than guessed
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _date(value: object) -> date | None:

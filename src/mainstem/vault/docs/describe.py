@@ -148,9 +148,9 @@ class _Abouts:
             ):
                 tables = (spec.of or self._parents.get(names(spec.key), ""),)
             case PointInTime():
-                tables = (spec.hub, *(one.table for one in spec.satellites))
+                tables = (one.table for one in spec.satellites)
             case _:
-                tables = (spec.hub, *(step.link for step in spec.walk))
+                tables = (spec.hub,)
         return tuple(dict.fromkeys(table for table in tables if table))
 
 

@@ -3,7 +3,7 @@
 from html import escape
 
 from mainstem.vault.docs.describe import Description
-from mainstem.vault.docs.layout import HEIGHT, Box, layout
+from mainstem.vault.docs.layout import HEIGHT, Box, Edge, layout
 from mainstem.vault.docs.mermaid import family
 
 _SLANT = 14.0
@@ -13,24 +13,21 @@ def svg(description: Description) -> str:
     """Return the SVG element; its colours are CSS classes of the page."""
     placed = layout(description)
     lines = [
-        f'<svg viewBox="0 0 {placed.width:.0f} {placed.height:.0f}" width="{placed.width:.0f}" '
-        f'height="{placed.height:.0f}" role="img" aria-label="{escape(description.title)}">'
+        f'<svg viewBox="0 0 {placed.width:.0f} {placed.height:.0f}" style="width:{placed.width:.0f}px" '
+        f'role="img" aria-label="{escape(description.title)}">'
     ]
-    for one, other in description.edges:
-        lines.append(_edge(placed.boxes[one], placed.boxes[other]))
-    lines += [_box(box) for box in placed.boxes.values()]
+    lines += [_edge(edge) for edge in placed.edges]
+    lines += [_box(box) for box in placed.boxes]
     return "\n".join([*lines, "</svg>"])
 
 
-def _edge(one: Box, other: Box) -> str:
-    left, right = (one, other) if one.x <= other.x else (other, one)
-    start, end = left.x + left.width, right.x
-    if left.x == right.x:
-        start, end = left.x + left.width, right.x + right.width
-    bend = max(40.0, abs(end - start) / 2)
-    back = end - bend if left.x != right.x else end + bend
-    path = f"M{start:.1f} {left.middle:.1f} C{start + bend:.1f} {left.middle:.1f} {back:.1f} {right.middle:.1f} {end:.1f} {right.middle:.1f}"
-    return f'<path class="edge {family(one.one.kind)}" d="{path}"/>'
+def _edge(edge: Edge) -> str:
+    path = ""
+    for (x, y), (right, bottom) in edge.curves:
+        middle = (x + right) / 2
+        path += f"{'L' if path else 'M'}{x:.1f} {y:.1f}"
+        path += f"C{middle:.1f} {y:.1f} {middle:.1f} {bottom:.1f} {right:.1f} {bottom:.1f}"
+    return f'<path class="edge {family(edge.one.kind)}" d="{path}"/>'
 
 
 def _box(box: Box) -> str:
@@ -53,7 +50,8 @@ def _shape(box: Box) -> str:
             corners = [(x + _SLANT, y), (right - _SLANT, y), (right, box.middle), (right - _SLANT, bottom)]
             return _polygon([*corners, (x + _SLANT, bottom), (x, box.middle)])
         case "fact":
-            return _polygon([(x + _SLANT, y), (right, y), (right - _SLANT, bottom), (x, bottom)])
+            lean = _SLANT / 2
+            return _polygon([(x + lean, y), (right + lean, y), (right - lean, bottom), (x - lean, bottom)])
         case "snapshot":
             inner = [f'<path d="M{x + 6:.1f} {y:.1f}V{bottom:.1f}M{right - 6:.1f} {y:.1f}V{bottom:.1f}"/>']
             return _rectangle(box, 2) + "".join(inner)
