@@ -101,13 +101,13 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
         await waiter.start()
         stack.push_async_callback(waiter.stop)
         stop = asyncio.Event()
-        loader = _loader(settings, dsn, waiter) if works else None
-        upkeep = _upkeep(model_source(settings))
+        source = model_source(settings)
+        loader = _loader(settings, dsn, waiter, source) if works else None
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
             tasks.append(
-                asyncio.create_task(retention.run(worker_pool, settings, stop, steps=upkeep), name="retention")
+                asyncio.create_task(retention.run(worker_pool, settings, stop, steps=_upkeep(source)), name="retention")
             )
             stack.push_async_callback(_finish, tasks, stop)
         intake = _intake(settings, dsn)
@@ -153,9 +153,9 @@ def _intake(settings: Settings, dsn: str) -> Intake:
     return Intake(PostgresLog(dsn), spool, commit_timeout_s=settings.intake_commit_timeout_seconds)
 
 
-def _loader(settings: Settings, dsn: str, waiter: LoadWaiter) -> Loader:
+def _loader(settings: Settings, dsn: str, waiter: LoadWaiter, source: ModelSource) -> Loader:
     lanes = settings.loader_lanes
-    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, source=model_source(settings))
+    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, source=source)
     loader.on_loaded(lambda result: waiter.loaded(result.batch_ids))
     loader.on_loaded(_measure)
     return loader

@@ -1,5 +1,6 @@
 """A user's model from file to view: applied, loaded, changed, filled from history."""
 
+import asyncio
 from decimal import Decimal
 
 import asyncpg
@@ -9,6 +10,7 @@ from vault.vaulting import append, balance, event
 
 from mainstem.vault.custom import catalogue
 from mainstem.vault.custom.active import ModelSource
+from mainstem.vault.custom.apply import apply
 from mainstem.vault.custom.backfill import backfill, empty
 from mainstem.vault.custom.document import ModelError
 from mainstem.vault.custom.plan import plan
@@ -180,6 +182,40 @@ async def test_a_running_loader_takes_a_new_model_up(connection: asyncpg.Connect
     slot.drop()
     assert await rows(connection, "select order_id from business.shop_order") == [("7",)]
     assert await balance(connection) == (1, 1, 0, 0)
+
+
+async def test_a_model_is_applied_and_filled_while_loads_go_on(connection: asyncpg.Connection, dsn: str):
+    found = model()
+    stop = asyncio.Event()
+    loaders = [Loader(dsn, FEEDS, source=ModelSource(FEEDS, None)) for _ in range(2)]
+    tasks = [asyncio.create_task(one.run(stop)) for one in loaders]
+    writer = await asyncpg.connect(dsn)
+
+    async def write() -> None:
+        for n in range(60):
+            await order(writer, *(FIRST | {"order_id": str(n % 5), "total": n * k, "clerk": str(k)} for k in range(3)))
+            for one in loaders:
+                one.nudge()
+
+    writing = asyncio.create_task(write())
+    async with connection.transaction():
+        await apply(connection, found)
+    await fill(connection, found)
+    await writing
+    while await connection.fetchval("select count(*) from raw.batch where loaded_at is null"):
+        for one in loaders:
+            one.nudge()
+        await asyncio.sleep(0)
+    stop.set()
+    await asyncio.gather(*tasks)
+    await writer.close()
+    assert await balance(connection) == (180, 180, 0, 0)
+    live = await contents(connection, TABLES)
+    assert len(live["vault.rts_shop_order_sign"]) == 180
+    async with connection.transaction():
+        await empty(connection, found.feeds[0])
+    await fill(connection, found)
+    assert await contents(connection, TABLES) == live
 
 
 async def test_a_new_column_leaves_old_rows_their_hash(connection: asyncpg.Connection, dsn: str):

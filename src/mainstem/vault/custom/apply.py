@@ -18,7 +18,7 @@ async def apply(connection: Connection, model: Model) -> Plan:
     """Make the database fit a model, in the caller's transaction; return what was done.
 
     New tables wait for their backfill. Raises ModelError for what can't be changed in place, ModelBusyError when
-    another process is at it, and asyncpg.LockNotAvailableError when a table stays locked for five seconds.
+    another process is at it, and asyncpg.LockNotAvailableError when a load or a table stays in the way for five seconds.
     """
     await lock(connection)
     await connection.execute("set local lock_timeout = '5s'")
@@ -27,6 +27,8 @@ async def apply(connection: Connection, model: Model) -> Plan:
         raise ModelError(found.refusals)
     if found.is_empty:
         return found
+    # a load that reads one table and waits for another would be in the way of the statements, and they of it
+    await connection.execute(sql["hold_loads"])
     for change in found.changes:
         await connection.execute(change.sql)
     await _register(connection, model, found)

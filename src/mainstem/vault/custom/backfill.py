@@ -28,7 +28,7 @@ from mainstem.vault.engine.spec import Hub, MultiActiveSatellite, Satellite, Str
 from mainstem.vault.feed import Feed, router
 from mainstem.vault.staging import stage
 
-_CHUNK: Final = 2_000
+_CHUNK: Final = 5_000
 _FEW: Final = 10_000
 """Facts that loads may wait for."""
 _LOAD_TS: Final = Column("load_ts", "timestamptz", required=True)
@@ -123,6 +123,8 @@ class _Run:
 
     async def prepare(self) -> None:
         """Make the stage."""
+        # as the loader has it: plans made while the tables are small must not read all of them later
+        await self._connection.execute("set local enable_seqscan = off")
         await self._connection.execute(stage_table(self._stage, (*self._feed.columns, (_LOAD_TS.name, _LOAD_TS.type))))
         for number, one in self._sets.items():
             view = quote(f"{self._stage}_{number}")
