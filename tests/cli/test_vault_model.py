@@ -111,6 +111,18 @@ def test_an_apply_that_was_killed_before_the_backfill_goes_on(shop, dsn: str):
     assert ask(dsn, "select order_id from business.shop_order order by 1") == [("1",), ("2",)]
 
 
+def test_a_file_that_is_not_applied_fills_nothing(shop, tmp_path: Path):
+    assert shop("vault", "backfill").code == 1
+    assert shop("vault", "apply", "--yes").code == 0
+    (tmp_path / "data" / "vault.yaml").write_text(SHOP.replace("data.total", "data.sum"))
+    behind = shop("vault", "backfill", "shop", "--again")
+    assert (behind.code, "is not the model that is applied" in behind.err) == (1, True)
+    assert (
+        "-- no statement; the loads follow the new file" in shop("vault", "plan").out
+        or "comment" in shop("vault", "plan").out
+    )
+
+
 def test_what_is_refused_is_told_and_fails(shop, tmp_path: Path):
     assert shop("vault", "apply", "--yes").code == 0
     (tmp_path / "data" / "vault.yaml").write_text(SHOP.replace("total, type: numeric", "total, type: int8"))

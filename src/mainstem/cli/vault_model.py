@@ -95,12 +95,18 @@ def backfill(
     if again and feed is None:
         line = "say which feed is to be filled again"
         raise CliError(line, ExitCode.USAGE)
+    from mainstem.vault.custom import catalogue
+
     settings, found = read_model(model, data_dir)
     if feed is not None and feed not in {one.name for one in found.feeds}:
         known = ", ".join(one.name for one in found.feeds) or "none"
         raise CliError(f"{found.path} has no feed {feed}; it has {known}", ExitCode.USAGE)
 
     async def action(connection: "Connection") -> "list[Report]":
+        # tables are to be filled by the text that loads follow
+        if (await catalogue.read(connection)).sha256 != found.sha256:
+            line = f"{found.path} is not the model that is applied: run mainstem vault apply first"
+            raise CliError(line)
         return await _fill(connection, found, feed, history=history, again=again)
 
     reports = _with_database(settings, data_dir, action)
