@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+import asyncpg
 import structlog
 
 from mainstem.events import retention
@@ -35,6 +36,9 @@ from mainstem.platform.settings import Settings
 from mainstem.site import SITE_FEED, ProcessResult, process
 from mainstem.site.checks import CHECKS as SITE_CHECKS
 from mainstem.vault import queries as vault_queries
+from mainstem.vault.custom import daily, files
+from mainstem.vault.custom.active import ModelSource
+from mainstem.vault.feed import Feed
 from mainstem.vault.loader import Loader, LoadResult
 from mainstem.vault.model import EVENT_FEED
 from mainstem.vault.waiter import LoadWaiter
@@ -42,6 +46,7 @@ from mainstem.vault.waiter import LoadWaiter
 FEEDS: Final = (SITE_FEED, EVENT_FEED)
 """Every feed of the product: only the composition root knows them all."""
 
+_CONNECT_TIMEOUT_S: Final = 10
 CHECKS: Final = (*SITE_CHECKS,)
 """What `mainstem vault check` asks beside the rules of the model and the ledger."""
 
@@ -51,8 +56,30 @@ async def _vault_partitions(connection: Connection) -> int:
     return await vault_queries.ensure_partitions(connection, today, today + timedelta(days=62))
 
 
-UPKEEP: Final = {"vault_partitions": _vault_partitions}
-"""Upkeep of other modules that rides on the hourly sweep."""
+def model_source(settings: Settings) -> ModelSource:
+    """Return what says which feeds are loaded; the settings name the data folder in use."""
+    return ModelSource(FEEDS, files.find(settings.vault_model, settings.data_dir))
+
+
+async def feeds_in_force(settings: Settings, dsn: str, data_dir: Path) -> tuple[Feed, ...]:
+    """Return the feeds that loaders follow now: the built-in ones and those of the applied model."""
+    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
+    try:
+        found = await model_source(settings.model_copy(update={"data_dir": data_dir}))(connection)
+    finally:
+        await connection.close(timeout=_CONNECT_TIMEOUT_S)
+    return found.feeds
+
+
+def _upkeep(source: ModelSource) -> dict[str, retention.Step]:
+    """Return the upkeep of other modules that rides on the hourly sweep."""
+
+    async def snapshots(connection: Connection) -> int:
+        _, model = await source.model(connection)
+        return 0 if model is None else await daily.build_due(connection, model.snapshots)
+
+    return {"vault_partitions": _vault_partitions, "vault_snapshots": snapshots}
+
 
 log = structlog.get_logger(__name__)
 
@@ -96,11 +123,14 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
         await waiter.start()
         stack.push_async_callback(waiter.stop)
         stop = asyncio.Event()
-        loader = _loader(settings, dsn, waiter, sealer) if works else None
+        source = model_source(settings)
+        loader = _loader(settings, dsn, waiter, source, sealer) if works else None
         tasks: list[asyncio.Task[None]] = []
         if loader is not None:
             tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
-            upkeep = retention.run(worker_pool, settings, stop, steps=UPKEEP, archiver=_archiver(settings, dsn))
+            upkeep = retention.run(
+                worker_pool, settings, stop, steps=_upkeep(source), archiver=_archiver(settings, dsn)
+            )
             tasks.append(asyncio.create_task(upkeep, name="retention"))
             stack.push_async_callback(_finish, tasks, stop)
         intake = _intake(settings, dsn, sealer)
@@ -154,9 +184,9 @@ def _archiver(settings: Settings, dsn: str) -> Archiver | None:
     return archiver(dsn, archive_folder(settings.archive_dir, settings.data_dir))
 
 
-def _loader(settings: Settings, dsn: str, waiter: LoadWaiter, sealer: Sealer) -> Loader:
+def _loader(settings: Settings, dsn: str, waiter: LoadWaiter, source: ModelSource, sealer: Sealer) -> Loader:
     lanes = settings.loader_lanes
-    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, sealer=sealer)
+    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, source=source, sealer=sealer)
     loader.on_loaded(lambda result: waiter.loaded(result.batch_ids))
     loader.on_loaded(_measure)
     return loader

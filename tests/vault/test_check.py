@@ -191,7 +191,7 @@ async def test_a_load_under_way_is_looked_at_when_it_is_done(connection: asyncpg
     slot = Loader(dsn, FEEDS)._slot()
     claim = await slot.begin(0)
     assert claim is not None
-    opened, _ = await slot._connected()
+    opened, *_ = await slot._connected()
     await opened.execute("select vault.open_load(0)")
     assert (await look(dsn))["gate", "vault.nhl_event"].checked == 0
     await slot.load(claim)

@@ -24,6 +24,8 @@ from mainstem.cli import (
     users,
     vault,
     vault_check,
+    vault_docs,
+    vault_model,
     vault_query,
     vault_rebuild,
 )
@@ -54,6 +56,10 @@ vault.app.command("check")(vault_check.check)
 vault.app.command("rebuild")(vault_rebuild.rebuild)
 app.add_typer(archive.app, name="archive")
 app.add_typer(subjects.app, name="subject")
+vault.app.command("plan")(vault_model.plan)
+vault.app.command("apply")(vault_model.apply)
+vault.app.command("backfill")(vault_model.backfill)
+vault.app.command("docs")(vault_docs.docs)
 app.add_typer(vault.app, name="vault")
 vault.app.command("query")(vault_query.query)
 app.command("settings")(docs.settings)

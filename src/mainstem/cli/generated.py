@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from mainstem.cli import app
+from mainstem.cli.vault_docs import reference_page
 from mainstem.events import catalogue
 from mainstem.platform import settings_docs
 from mainstem.platform.settings import Settings
@@ -56,6 +57,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     **settings_docs.PAGES,
     "docs/reference/cli.md": cli_page,
     "docs/reference/events.md": catalogue.page,
+    "docs/reference/vault-model.md": reference_page,
     "openapi.json": openapi_json,
 }
 

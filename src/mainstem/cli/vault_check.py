@@ -31,14 +31,15 @@ def check(
 
     Reads one snapshot beside the running loaders. Rows that passed once are not read again without --full.
     """
-    from mainstem.hub import CHECKS, FEEDS
+    from mainstem.hub import CHECKS, feeds_in_force
     from mainstem.vault.check import check as run
     from mainstem.vault.feed import structures_of
 
     settings = load()
-    structures = structures_of(FEEDS)
+    folder = data_folder(settings, data_dir)
     waiting = timedelta(minutes=waiting_minutes)
-    with database(settings, data_folder(settings, data_dir)) as dsn, Bar() as bar:
+    with database(settings, folder) as dsn, Bar() as bar:
+        structures = structures_of(asyncio.run(feeds_in_force(settings, dsn, folder)))
         findings = asyncio.run(run(dsn, structures, CHECKS, full=full, waiting=waiting, progress=bar.step))
     failed = [one for one in findings if one.state == "failed"]
     if as_json:

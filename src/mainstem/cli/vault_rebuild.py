@@ -76,7 +76,7 @@ def rebuild(
 
 async def _run(settings: "Settings", dsn: str, folder: Path, plan: "Plan", bar: Bar, *, swap: bool | None) -> "Report":
     from mainstem.events.archive import archive_folder, archived_days, restore_day
-    from mainstem.hub import FEEDS
+    from mainstem.hub import feeds_in_force
     from mainstem.platform import log
     from mainstem.vault.rebuild import Archives
     from mainstem.vault.rebuild import rebuild as run
@@ -93,7 +93,8 @@ async def _run(settings: "Settings", dsn: str, folder: Path, plan: "Plan", bar: 
     # refusals were told when the events were loaded; here they are counted
     log.configure(settings.model_copy(update={"log_level": "CRITICAL"}))
     archives = Archives(archived_days(archive_folder(settings.archive_dir, folder)), restore_day)
-    return await run(dsn, FEEDS, plan, archives=archives, decide=decide, progress=bar.step)
+    feeds = await feeds_in_force(settings, dsn, folder)
+    return await run(dsn, feeds, plan, archives=archives, decide=decide, progress=bar.step)
 
 
 def _drop_old(dsn: str, into: str, *, as_json: bool) -> None:

@@ -293,6 +293,10 @@ class IntakeAndLoader(BaseModel):
         le=30,
         description="Longest wait of a synchronous /track for its load before it answers queued.",
     )
+    vault_model: Path | None = Field(
+        default=None,
+        description="Your own vault model, a YAML or Python file; without it vault.yaml or vault.py in the data folder.",
+    )
     raw_retention_days: int = Field(
         default=90, ge=1, description="Days that raw events are kept before they go to the archive, or are dropped."
     )

@@ -112,7 +112,7 @@ async def _contacts(connection: Connection, subjects: Subjects, tenant_id: int, 
         return set()
     found: set[Identifier] = set()
     hub_key = customer_key(tenant_id, str(subject_id))
-    async for row in connection.cursor(_sql["attributes"], tenant_id, hub_key, prefetch=_FETCHED):
+    async for row in connection.cursor(_sql["sealed"], tenant_id, hub_key, prefetch=_FETCHED):
         for token in tokens_in(row["sealed"] or ""):
             try:
                 value = json.loads(key.open(token))

@@ -20,6 +20,14 @@ union all
 select load_ts, raw_id, rsrc, sealed from vault.sat_customer_pii where tenant_id = $1 and customer_hk = $2
 order by load_ts, raw_id
 
+-- name: sealed
+-- Every text that holds sealed values of a subject, in whatever feed it came.
+select sealed::text as sealed from vault.sat_customer_site_pii where tenant_id = $1 and customer_hk = $2
+union all
+select data::text from vault.nhl_event
+where tenant_id = $1 and customer_hk = $2
+  and customer_hk <> '\x0000000000000000000000000000000000000000000000000000000000000000'::bytea
+
 -- name: custom_events
 -- Events about a subject, in the order in which they came.
 select event_uid, kind, occurred_at, received_at, rsrc as source, subject, data

@@ -78,7 +78,11 @@ class _Stage:
             for number in range(len(feed.structures))
             if 1 << number in self.selector.bits
         }
-        self.vault = load_statements(feed.structures, feed.table, parts=self._parts)
+        self._sets = {
+            number: one for number, spec in enumerate(feed.structures) for one in feed.sets if one.table == spec.table
+        }
+        parts = self._parts | {number: f"{feed.table}_{number}" for number in self._sets}
+        self.vault = load_statements(feed.structures, feed.table, parts=parts)
         self.small_business = [_Shadowed.of(statement, feed.digest_tables) for statement in feed.business]
         self.has_digest_tables = not feed.digest_tables
         self.analyzed = False
@@ -92,7 +96,11 @@ class _Stage:
             f" where {quote(MASK)} & {1 << number} = {1 << number} offset 0"
             for number, view in self._parts.items()
         ]
-        return ";\n".join([table, *views])
+        sets = [
+            f"create temp view {quote(f'{self.feed.table}_{number}')} as {one.rows(self.feed.table)}"
+            for number, one in self._sets.items()
+        ]
+        return ";\n".join([table, *views, *sets])
 
 
 @dataclass(slots=True)
@@ -109,9 +117,12 @@ class _Filled:
 class Applier:
     """The stages of one connection; all methods run in the caller's transaction."""
 
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record]", feeds: Sequence[Feed]) -> None:
-        """Keep the connection and compile the statements of the feeds."""
+    def __init__(
+        self, connection: "asyncpg.Connection[asyncpg.Record]", feeds: Sequence[Feed], model: int | None = None
+    ) -> None:
+        """Keep the connection and compile the statements of the feeds; loads fail when `model` is not in force."""
         self._connection = connection
+        self._model = model
         self._all = {feed.name: _Stage(feed) for feed in feeds}
         # emptying a stage costs every commit a little, so one that is never used is not made
         self._made: dict[str, _Stage] = {}
@@ -133,14 +144,14 @@ class Applier:
         await self._connection.execute("savepoint load")
         try:
             filled = await self._put(rows)
-            load_ts = await queries.open_load(self._connection, lane)
+            load_ts = await queries.open_load(self._connection, lane, self._model)
             await self._run(filled)
         except Exception as error:
             if not is_data_error(error):
                 raise
             await self._connection.execute("rollback to savepoint load")
             # again, and outside of the savepoints to come: the rollback gave the lane back
-            load_ts = await queries.open_load(self._connection, lane)
+            load_ts = await queries.open_load(self._connection, lane, self._model)
             return Applied(load_ts, await self._search(rows, error))
         return Applied(load_ts, [])
 

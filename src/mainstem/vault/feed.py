@@ -1,11 +1,13 @@
 """A feed: which event kinds are staged how, and which structures and business statements load from that stage."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 from mainstem.events.model import RawEvent
+from mainstem.platform.db import Connection
+from mainstem.vault.engine.column import quote
 from mainstem.vault.engine.spec import Structure
 
 BASE_COLUMNS: tuple[tuple[str, str], ...] = (
@@ -47,6 +49,26 @@ class Digest(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageSet:
+    """A list in the events, of which a structure loads one row per item."""
+
+    table: str
+    """Table of the structure."""
+    column: str
+    """Stage column, jsonb: an array of objects with the columns below; NULL where the event has no list."""
+    columns: tuple[tuple[str, str], ...]
+    """What an item has (name, PostgreSQL type); no names that the stage has."""
+
+    def rows(self, stage: str) -> str:
+        """Return the query of the stage's rows, one per item, with the columns of both."""
+        item = ", ".join(f"{quote(name)} {type_}" for name, type_ in self.columns)
+        return (
+            f"select s.*, i.* from {quote(stage)} s\n"  # noqa: S608 - quoted names
+            f"cross join lateral jsonb_to_recordset(s.{quote(self.column)}) as i ({item})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """One stage: the temp table `stage_<name>` of a load, and what is loaded from it."""
 
@@ -68,6 +90,8 @@ class Feed:
     """Returns an empty digest, which is given the rows of the stage."""
     digest_tables: DigestTables = ()
     """Tables of the digest as the business statements see them; in a small load they are parameters in truth."""
+    sets: tuple[StageSet, ...] = ()
+    """Lists in the events, for the structures that load their items."""
 
     def __post_init__(self) -> None:
         """Refuse a stage that lacks the base columns."""
@@ -84,6 +108,24 @@ class Feed:
 def structures_of(feeds: Iterable[Feed]) -> tuple[Structure, ...]:
     """Return the structures that feeds load, each once: several feeds may load the same hub."""
     return tuple({spec.table: spec for feed in feeds for spec in feed.structures}.values())
+
+
+class FeedSet(NamedTuple):
+    """What a loader loads, and the version of the model that says so."""
+
+    feeds: tuple[Feed, ...]
+    route: Callable[[str], Feed | None]
+    model: int | None
+    """None where the feeds follow no model: loads then don't ask whether it changed."""
+
+    @classmethod
+    def of(cls, feeds: Sequence[Feed], model: int | None = None) -> Self:
+        """Return feeds with their route. Raises ValueError when two claim the same events."""
+        return cls(tuple(feeds), router(feeds), model)
+
+
+FeedSource: TypeAlias = Callable[[Connection], Awaitable[FeedSet]]
+"""Returns what to load from now on; asked once per connection of a loader, outside of any load."""
 
 
 def base_row(event: RawEvent) -> tuple[object, ...]:

@@ -14,8 +14,8 @@ import structlog
 
 from mainstem.events.sealing import Sealer
 from mainstem.events.signals import RAW_CHANNEL, Listener
-from mainstem.platform.db import is_transient
-from mainstem.vault.feed import Feed, router
+from mainstem.platform.db import Connection, is_transient
+from mainstem.vault.feed import Feed, FeedSet, FeedSource
 from mainstem.vault.ledger import LoadResult
 from mainstem.vault.slot import CLAIM_EVENTS, Claim, Slot, connect
 
@@ -42,8 +42,11 @@ class Loader:
         lane_count: int = 1,
         claim_events: int = CLAIM_EVENTS,
         sealer: Sealer | None = None,
+        source: FeedSource | None = None,
     ) -> None:
         """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`; without a sealer nothing is sealed.
+
+        With a `source` it says what to load instead of `feeds`, for each connection and so after each change of model.
 
         Raises ValueError when two feeds claim the same events, or a lane does not exist.
         """
@@ -51,8 +54,12 @@ class Loader:
             msg = f"lanes are from 0 to {lane_count - 1}, not {list(lanes)}"
             raise ValueError(msg)
         self._dsn = dsn
-        self._feeds = tuple(feeds)
-        self._route = router(feeds)
+        fixed = FeedSet.of(feeds)
+
+        async def feeds_as_given(_connection: Connection) -> FeedSet:
+            return fixed
+
+        self._source = source or feeds_as_given
         self._lanes = tuple(lanes)
         self._lane_count = lane_count
         self._claim_events = claim_events
@@ -100,12 +107,7 @@ class Loader:
 
     def _slot(self) -> Slot:
         return Slot(
-            partial(connect, self._dsn),
-            self._feeds,
-            self._route,
-            self._lane_count,
-            self._claim_events,
-            sealer=self._sealer,
+            partial(connect, self._dsn), self._source, self._lane_count, self._claim_events, sealer=self._sealer
         )
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:

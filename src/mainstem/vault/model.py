@@ -10,6 +10,7 @@ from mainstem.vault.customers import CUSTOMER_COLUMNS, SUBJECT, customer_of
 from mainstem.vault.engine import ZERO_KEY
 from mainstem.vault.engine.spec import Column, Hub, Link, NonHistorisedLink, Satellite
 from mainstem.vault.feed import BASE_COLUMNS, Feed, base_row
+from mainstem.vault.words import described
 
 SITE = "site"
 """Collision code of everything that site events name: visitors, sessions, pages, campaigns."""
@@ -57,42 +58,45 @@ EVENT_COLUMNS: tuple[tuple[str, str], ...] = (
     ("about_hk", "bytea"),
     *CUSTOMER_COLUMNS,
 )
-"""Stage of all events that no other feed takes; `about_hk` is the customer's key, ZERO_KEY when there is none."""
+"""Stage of all events that no other feed takes, and first columns of every feed of a user; `about_hk` is the customer's key, ZERO_KEY when there is none."""
 
-TENANT = Column("tenant_id", "int4", required=True)
-LOAD_TS = Column("load_ts", "timestamptz", required=True, context=True)
-RAW_ID = Column("raw_id", "int8", required=True)
-RSRC = Column("rsrc", "text", required=True)
+TENANT = described("tenant_id", "int4", required=True)
+LOAD_TS = described("load_ts", "timestamptz", required=True, context=True)
+RAW_ID = described("raw_id", "int8", required=True)
+RSRC = described("rsrc", "text", required=True)
 META = (LOAD_TS, RSRC)
 FACT_KEY = (
     TENANT,
     # before the uid, so that new rows go to the end of the index, whatever the uids look like
-    Column("received_at", "timestamptz", required=True),
-    Column("event_uid", "uuid", required=True),
+    described("received_at", "timestamptz", required=True),
+    described("event_uid", "uuid", required=True),
 )
 FACT_META = (
-    Column("occurred_at", "timestamptz", required=True),
+    described("occurred_at", "timestamptz", required=True),
     LOAD_TS,
     RAW_ID,
     RSRC,
-    Column("kind", "text", required=True),
-    Column("flags", "int2", required=True),
+    described("kind", "text", required=True),
+    described("flags", "int2", required=True),
 )
 
 
+HASHDIFF = described("hashdiff", "bytea", required=True)
+
+
 def _key(name: str) -> Column:
-    return Column(f"{name}_hk", "bytea", required=True)
+    return described(f"{name}_hk", "bytea", required=True)
 
 
 def _texts(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name, "text") for name in names)
+    return tuple(described(name, "text") for name in names)
 
 
 HUB_VISITOR = Hub(
     table="vault.hub_visitor",
     comment="Visitors by the key made at intake: v:<visitor id>, u:<user id> or h:<daily keyed hash>.",
     key=(TENANT, _key("visitor")),
-    business_key=(Column("visitor_bk", "text", required=True),),
+    business_key=(described("visitor_bk", "text", required=True),),
     meta=META,
     collision_code=SITE,
 )
@@ -100,7 +104,7 @@ HUB_SESSION = Hub(
     table="vault.hub_session",
     comment="Sessions by the session id that the sender gave.",
     key=(TENANT, _key("session")),
-    business_key=(Column("session_bk", "text", required=True),),
+    business_key=(described("session_bk", "text", required=True),),
     meta=META,
     collision_code=SITE,
 )
@@ -108,7 +112,7 @@ HUB_PAGE = Hub(
     table="vault.hub_page",
     comment="Pages by scheme, lower-case host and path; query and fragment are no part of a page.",
     key=(TENANT, _key("page")),
-    business_key=(Column("page_bk", "text", required=True),),
+    business_key=(described("page_bk", "text", required=True),),
     meta=META,
     collision_code=SITE,
 )
@@ -133,8 +137,9 @@ SAT_PAGE = Satellite(
     comment="Title of a page over time, as visitors' browsers reported it.",
     key=(TENANT, _key("page")),
     version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
     meta=(RSRC,),
-    payload=(Column("title", "text", source="page_title"),),
+    payload=(described("title", "text", source="page_title"),),
     needs=("page_title",),
 )
 SAT_VISITOR_DEVICE = Satellite(
@@ -142,8 +147,9 @@ SAT_VISITOR_DEVICE = Satellite(
     comment="Device of a visitor over time, as read from the user agent.",
     key=(TENANT, _key("visitor")),
     version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
     meta=(RSRC,),
-    payload=(*_texts("device", "os", "browser"), Column("is_bot", "bool"), *_texts("bot_reason")),
+    payload=(*_texts("device", "os", "browser"), described("is_bot", "bool"), *_texts("bot_reason")),
     needs=("device",),
 )
 NHL_SITE_EVENT = NonHistorisedLink(
@@ -156,9 +162,9 @@ NHL_SITE_EVENT = NonHistorisedLink(
         *_texts("session_bk", "user_id", "event_type", "page_url", "page_host", "page_path", "page_title"),
         *_texts("referrer_url", "referrer_host", "channel", "utm_source", "utm_medium", "utm_campaign", "utm_term"),
         *_texts("utm_content", "device", "os", "browser"),
-        Column("is_bot", "bool"),
+        described("is_bot", "bool"),
         *_texts("bot_reason", "ip", "language", "screen"),
-        Column("properties", "jsonb"),
+        described("properties", "jsonb"),
     ),
     partition_by="received_at",
     gated=True,
@@ -167,9 +173,9 @@ NHL_EVENT = NonHistorisedLink(
     table="vault.nhl_event",
     comment="Events of all other kinds, as they came.",
     key=FACT_KEY,
-    references=(Column("customer_hk", "bytea", source="about_hk", required=True),),
+    references=(described("customer_hk", "bytea", source="about_hk", required=True),),
     meta=FACT_META,
-    payload=(Column("subject", "text"), Column("data", "jsonb", required=True)),
+    payload=(described("subject", "text"), described("data", "jsonb", required=True)),
     partition_by="received_at",
     gated=True,
     indexes=(("tenant_id", "kind", "occurred_at"),),
@@ -179,7 +185,7 @@ HUB_CUSTOMER = Hub(
     table="vault.hub_customer",
     comment="People by their random subject id; who that is, only their sealed satellite says.",
     key=(TENANT, _key("customer")),
-    business_key=(Column("customer_bk", "text", required=True),),
+    business_key=(described("customer_bk", "text", required=True),),
     collision_code=SUBJECT,
     meta=META,
     needs=("customer_hk",),
@@ -199,14 +205,16 @@ def _sealed_satellite(table: str, comment: str) -> Satellite:
     return Satellite(
         table=table,
         comment=comment,
-        key=(TENANT, _key("customer"), Column("fields", "text", source="customer_fields", required=True)),
+        key=(TENANT, _key("customer"), described("fields", "text", source="customer_fields", required=True)),
         version=(LOAD_TS, RAW_ID),
         meta=(RSRC,),
-        payload=(Column("sealed", "jsonb", source="customer_sealed"),),
+        payload=(described("sealed", "jsonb", source="customer_sealed"),),
         # of the fingerprints: the sealed texts differ even where the values are equal
-        hashdiff=Column("hashdiff", "bytea", source="customer_hashdiff", required=True),
+        hashdiff=described("hashdiff", "bytea", source="customer_hashdiff", required=True),
         hashdiff_from="stage",
+        of="vault.hub_customer",
         needs=("customer_hk",),
+        in_views=False,
     )
 
 
@@ -232,8 +240,15 @@ SITE_STRUCTURES = (
     LNK_CUSTOMER_VISITOR,
     SAT_CUSTOMER_SITE_PII,
 )
-EVENT_STRUCTURES = (NHL_EVENT, HUB_CUSTOMER, SAT_CUSTOMER_PII)
+GENERAL = (NHL_EVENT, HUB_CUSTOMER)
+"""What every feed of events that are not the site's loads, whatever it has of its own."""
+EVENT_STRUCTURES = (*GENERAL, SAT_CUSTOMER_PII)
 STRUCTURES = (*SITE_STRUCTURES, NHL_EVENT, SAT_CUSTOMER_PII)
+
+READERS = ("mainstem_api", "mainstem_worker")
+"""Database roles that read the views."""
+TAKEN = ("session", "site_hour", "site_day", "visitor_day", "pipeline_total", "pipeline_minute")
+"""Tables of the schema `business`: no view can have their names."""
 
 
 def stage_event(event: RawEvent) -> tuple[object, ...]:

@@ -71,9 +71,16 @@ async def leave_gate(connection: Connection, events: Sequence[RawEvent]) -> None
     await connection.fetch(_sql["leave_gate"], *_identities(events))
 
 
-async def open_load(connection: Connection, lane: int) -> datetime:
-    """Wait for the lane, hold it until the transaction ends, and return the load time."""
-    load_ts: datetime = await connection.fetchval(_sql["open_load"], lane)
+async def open_load(connection: Connection, lane: int, model: int | None = None) -> datetime:
+    """Wait for the lane, hold it until the transaction ends, and return the load time.
+
+    Raises asyncpg.SerializationError when a model is given that is no longer in force.
+    """
+    load_ts: datetime = await (
+        connection.fetchval(_sql["open_load"], lane)
+        if model is None
+        else connection.fetchval(_sql["open_load_by_model"], lane, model)
+    )
     return load_ts
 
 

@@ -63,6 +63,10 @@ where s.tenant_id = n.tenant_id and s.event_uid = n.event_uid and s.raw_id = n.r
 -- Waits for lane $1, sets the load time of this transaction and returns it.
 insert into load_context (load_ts) values (vault.open_load($1)) returning load_ts
 
+-- name: open_load_by_model
+-- As open_load, if the model $2 is in force.
+insert into load_context (load_ts) values (vault.open_load($1, $2)) returning load_ts
+
 -- name: close_load
 -- Settles the ledger ($1..$5) and the pipeline's figures ($6..$11), and tells who waits ($12).
 with ledger as (

@@ -21,7 +21,7 @@ from mainstem.platform.clock import utc_now
 from mainstem.platform.db import SESSION_SETTINGS
 from mainstem.vault import queries
 from mainstem.vault.apply import Applier
-from mainstem.vault.feed import Feed
+from mainstem.vault.feed import FeedSet, FeedSource
 from mainstem.vault.ledger import Batch, LoadResult, missing, notices, tally
 from mainstem.vault.sealing import seal_unsealed
 from mainstem.vault.staging import Refused, Route, Staged, reject_row, stage
@@ -79,28 +79,26 @@ class _Work:
 class Slot:
     """A connection with its stages; not to be used by two tasks at once."""
 
-    def __init__(  # noqa: PLR0913 - the parts of a loader
+    def __init__(
         self,
         connect: Connect,
-        feeds: Sequence[Feed],
-        route: Route,
+        source: FeedSource,
         lanes: int,
         claim_events: int,
         *,
         sealer: Sealer | None = None,
     ) -> None:
-        """Keep what to load; connects at the first begin()."""
+        """Keep who connects, and who says what to load; connects at the first begin()."""
         self._connect = connect
+        self._source = source
         self._sealer = sealer
-        self._feeds = feeds
-        self._route = route
         self._lanes = lanes
         self._claim_events = claim_events
-        self._open: tuple[asyncpg.Connection[asyncpg.Record], Applier] | None = None
+        self._open: tuple[asyncpg.Connection[asyncpg.Record], Applier, FeedSet] | None = None
 
     async def begin(self, lane: int) -> Claim | None:
         """Open a transaction and lock waiting batches of a lane; None (and no transaction) when nothing waits."""
-        connection, _ = await self._connected()
+        connection, _, _ = await self._connected()
         started_s = perf_counter()
         await connection.execute("begin")
         batches = await queries.claim(connection, lane, self._lanes, self._claim_events)
@@ -112,11 +110,11 @@ class Slot:
 
     async def load(self, claim: Claim) -> LoadResult:
         """Load what was claimed and commit. After any exception the slot must be dropped."""
-        connection, applier = await self._connected()
+        connection, applier, feeds = await self._connected()
         events = await self._read(connection, claim)
         if self._sealer is not None:
             events = await seal_unsealed(connection, self._sealer, claim.batches, events)
-        staged, unstaged = await self._stage(events)
+        staged, unstaged = await _stage(events, feeds.route)
         work = _Work(*await _pass_gate(connection, staged), unstaged=unstaged)
         applied = await applier.apply(work.fresh, claim.lane)
         await self._settle(connection, applier, work, applied.refused)
@@ -148,16 +146,17 @@ class Slot:
         if opened is not None:
             opened[0].terminate()
 
-    async def _connected(self) -> "tuple[asyncpg.Connection[asyncpg.Record], Applier]":
+    async def _connected(self) -> "tuple[asyncpg.Connection[asyncpg.Record], Applier, FeedSet]":
         if self._open is None:
             connection = await self._connect()
-            applier = Applier(connection, self._feeds)
             try:
+                feeds = await self._source(connection)
+                applier = Applier(connection, feeds.feeds, feeds.model)
                 await applier.prepare()
             except BaseException:
                 connection.terminate()
                 raise
-            self._open = connection, applier
+            self._open = connection, applier, feeds
             if self._sealer is not None:
                 # perhaps another server, with other keys
                 self._sealer.subjects.forget()
@@ -178,16 +177,6 @@ class Slot:
             batches += part
         claim.batches = batches
         return events
-
-    async def _stage(self, events: Sequence[RawEvent]) -> tuple[list[Staged], list[Refused]]:
-        staged: list[Staged] = []
-        refused: list[Refused] = []
-        for start in range(0, len(events), _STAGE_EVENTS):
-            rows, refusals = stage(events[start : start + _STAGE_EVENTS], self._route)
-            staged += rows
-            refused += refusals
-            await asyncio.sleep(0)
-        return staged, refused
 
     async def _settle(
         self,
@@ -235,6 +224,17 @@ async def connect(
         connection_class=kind,
     )
     return connection
+
+
+async def _stage(events: Sequence[RawEvent], route: Route) -> tuple[list[Staged], list[Refused]]:
+    staged: list[Staged] = []
+    refused: list[Refused] = []
+    for start in range(0, len(events), _STAGE_EVENTS):
+        rows, refusals = stage(events[start : start + _STAGE_EVENTS], route)
+        staged += rows
+        refused += refusals
+        await asyncio.sleep(0)
+    return staged, refused
 
 
 async def _pass_gate(

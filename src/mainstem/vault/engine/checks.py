@@ -118,6 +118,9 @@ def _references(spec: Link | SameAsLink | NonHistorisedLink, specs: Sequence[Str
         return
     hubs = {names(one.key): one for one in specs if isinstance(one, Hub)}
     roles = dict(spec.roles)
+    if isinstance(spec, SameAsLink) and spec.hub:
+        (hub_key,) = (key.name for one in hubs.values() if one.table == spec.hub for key in _hashes(one))
+        roles |= {column.name: hub_key for column in spec.references if column.type == "bytea"}
     joins, wrong, unknown = [], [], []
     for number, column in enumerate(spec.references, start=1):
         wanted = roles.get(column.name, column.name)
@@ -146,7 +149,11 @@ def _parent(spec: Structure, specs: Sequence[Structure]) -> Check:
     own = {roles.get(name, name): name for name in names(spec.key)}
     # a satellite may tell several histories of one parent apart, by further columns of its key
     parents = [
-        one for one in specs if not isinstance(one, _CHILDREN | NonHistorisedLink) and {*names(one.key)} <= {*own}
+        one
+        for one in specs
+        if not isinstance(one, _CHILDREN | NonHistorisedLink)
+        and {*names(one.key)} <= {*own}
+        and spec.of in {"", one.table}
     ]
     hashed = {name for name, column in zip(own, spec.key, strict=True) if column.type == "bytea"}
     parent = max(parents, key=lambda one: len(one.key), default=None)

@@ -1,7 +1,7 @@
 """Names and columns: what every spec is made of. Names may be anything that PostgreSQL takes; SQL quotes them all."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _TYPE: Final = re.compile(r"[a-z][a-z0-9_ ]*(\(\d+(, ?\d+)?\))?( with(out)? time zone)?(\[\])?")
@@ -38,6 +38,8 @@ class Column:
     """NOT NULL in the table. Rows without it are the stage's mistake and fail."""
     context: bool = False
     """The value is one for the whole load: a column of `load_context` instead of the stage."""
+    comment: str = field(default="", compare=False)
+    """What it holds, in a sentence for people: COMMENT ON COLUMN in the table and in the views over it."""
 
     def __post_init__(self) -> None:
         """Refuse what could not be an identifier or a type."""

@@ -22,7 +22,17 @@ def create_table(spec: Structure | Snapshot) -> str:
         for number, index in enumerate(_indexes(spec), start=1)
     ]
     statements.append(f"comment on table {table} is {literal(spec.comment)}")
+    statements += column_comments(spec)
     return ";\n".join(statements) + ";\n"
+
+
+def column_comments(spec: Structure | Snapshot) -> list[str]:
+    """Return the statements that describe the columns of a table, those with a comment."""
+    return [
+        f"comment on column {quote_table(spec.table)}.{quote(column.name)} is {literal(column.comment)}"
+        for column in spec.columns
+        if column.comment
+    ]
 
 
 def stage_table(name: str, columns: Sequence[tuple[str, str]]) -> str:

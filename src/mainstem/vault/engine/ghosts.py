@@ -12,6 +12,7 @@ GHOST_DATE: Final = "1900-01-01 00:00:00+00"
 """Load time of ghost rows: before everything."""
 GHOST_TEXT: Final = "(unknown)"
 _TIMES: Final = ("timestamp", "date")
+_OTHERS: Final = {"uuid": "00000000-0000-0000-0000-000000000000", "bool": "false", "boolean": "false", "jsonb": "{}"}
 _NUMBERS: Final = ("int", "smallint", "bigint", "numeric", "double", "real", "float")
 
 
@@ -40,7 +41,7 @@ def ghost_value(column: Column, *, key: bytes = ZERO_KEY, date: str = GHOST_DATE
     elif column.type.startswith(_NUMBERS):
         text = "0"
     else:
-        text = GHOST_TEXT
+        text = _OTHERS.get(column.type, GHOST_TEXT)
     return f"{literal(text)}::{column.type}"
 
 

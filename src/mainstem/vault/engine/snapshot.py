@@ -21,6 +21,8 @@ class _Snapshot:
     """The hub's key; `source` names its column in the hub."""
     as_of: Column
     """The time of the snapshot; `source` names its column in the table of as-of times."""
+    first_seen: str | None = None
+    """Column of the hub from whose time on a key is part of snapshots; None means always."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """Column names of further indexes."""
 

@@ -34,8 +34,15 @@ def snapshot_statement(spec: Snapshot, as_of: str) -> str:
         f"select {listed(values + [value for part in parts for value in part.values])}\n"
         f"from {quote_table(spec.hub)} h\n"
         f"cross join (select distinct {time} from {quote_table(as_of)} where {time} is not null) a\n{joins}\n"
-        "on conflict do nothing"
+        f"{_known(spec)}on conflict do nothing"
     )
+
+
+def _known(spec: Snapshot) -> str:
+    """Return the condition that a key was known at the as-of time, where the spec asks for it."""
+    if spec.first_seen is None:
+        return ""
+    return f"where h.{quote(spec.first_seen)} <= a.{quote(spec.as_of.staged)}\n"
 
 
 def rebuild_statements(spec: Snapshot, as_of: str) -> tuple[str, str]:

@@ -48,8 +48,12 @@ class _Table:
     """Leave out rows whose 32-byte key is the zero key; the ghost row stands for them."""
     indexes: tuple[tuple[str, ...], ...] = ()
     """Column names of further indexes."""
+    of: str = ""
+    """Table of the hub or link that it is about; empty where its key alone tells."""
     identity: tuple[str, ...] = ()
     """Names of the primary key's columns where they are others than this kind of structure has."""
+    in_views: bool = True
+    """Whether people get to see it in views; what is sealed is of no use to them."""
     roles: tuple[tuple[str, str], ...] = ()
     """Names of key columns that play a role (`master_visitor_hk`), each with its name in the hub (`visitor_hk`)."""
 
@@ -139,6 +143,8 @@ class SameAsLink(_Table):
     master: Columns
     duplicate: Columns
     """Key columns of both roles, in the same order."""
+    hub: str = ""
+    """Table of the hub of both roles, for the view that shows their business keys."""
 
     @property
     def references(self) -> Columns:

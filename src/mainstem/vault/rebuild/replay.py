@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from mainstem.platform.db import Connection, load_queries
-from mainstem.vault.feed import router
+from mainstem.vault.feed import FeedSet
 from mainstem.vault.rebuild.connection import renaming_kind
 from mainstem.vault.rebuild.names import Names, Renaming
 from mainstem.vault.rebuild.scope import Scope
@@ -109,10 +109,15 @@ class Replay:
     async def _open(self) -> "tuple[Slot, asyncpg.Connection[asyncpg.Record]]":
         connection = await connect(self.dsn, kind=renaming_kind(self.renaming), settings=_SETTINGS)
 
+        feeds = FeedSet.of(self.scope.feeds)
+
         async def opened() -> "asyncpg.Connection[asyncpg.Record]":
             return connection
 
-        return Slot(opened, self.scope.feeds, router(self.scope.feeds), 1, CLAIM_EVENTS), connection
+        async def unchanged(_: Connection) -> FeedSet:
+            return feeds
+
+        return Slot(opened, unchanged, 1, CLAIM_EVENTS), connection
 
     def _tell(self) -> None:
         rate = self.done / max(monotonic() - self._started_s, 0.001)

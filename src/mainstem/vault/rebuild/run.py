@@ -225,7 +225,7 @@ async def _swap(control: Connection, replay: Replay, report: Report, revision: s
             async with control.transaction():
                 await swap.quiesce(control)
                 if await shadow.revision(control) != revision:
-                    msg = "the schema was migrated meanwhile: rebuild again"
+                    msg = "the schema or the model changed meanwhile: rebuild again"
                     raise RebuildError(msg)
                 await shadow.add_ghosts(replay.desk, replay.names, replay.scope)
                 await replay.finish()

@@ -74,7 +74,7 @@ async def key(connection: Connection, table: str) -> list[str]:
 
 
 async def revision(connection: Connection) -> str:
-    """Return the schema's revision."""
+    """Return what the tables follow: the schema's revision and the version of the model."""
     found: str = await connection.fetchval(_sql["revision"])
     return found
 

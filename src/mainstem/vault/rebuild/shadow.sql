@@ -108,7 +108,8 @@ where n.nspname like replace($1::text, '_', '\_') || '\_%'
 order by n.nspname
 
 -- name: revision
-select version_num from public.schema_version
+-- What the tables follow: the migrations and the model of the user.
+select (select version_num from public.schema_version) || ' ' || (select version from vault.model_state)
 
 -- name: views
 -- Views that read tables $1 by themselves, with what it takes to bind them anew.
