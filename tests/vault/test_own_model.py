@@ -8,13 +8,16 @@ import pytest
 from vault.modelling import FEEDS, SHOP, apply_model, contents, fill, load_all, model, order, rows
 from vault.vaulting import append, balance, event
 
+from mainstem.vault.check import check
 from mainstem.vault.custom import catalogue
 from mainstem.vault.custom.active import ModelSource
 from mainstem.vault.custom.apply import apply
 from mainstem.vault.custom.backfill import backfill, empty
 from mainstem.vault.custom.document import ModelError
 from mainstem.vault.custom.plan import plan
+from mainstem.vault.feed import structures_of
 from mainstem.vault.loader import Loader
+from mainstem.vault.rebuild import Plan, rebuild
 
 FIRST = {
     "order_id": "7",
@@ -58,6 +61,31 @@ async def test_from_file_to_views(connection: asyncpg.Connection, dsn: str):
     assert await rows(connection, same) == [("c1", "c0")]
     assert await connection.fetchval("select count(*) from business.event") == 2
     assert await balance(connection) == (2, 2, 0, 0)
+
+
+async def test_check_and_rebuild_follow_the_model_in_force(connection: asyncpg.Connection, dsn: str):
+    await order(connection, FIRST)
+    await load_all(dsn)
+    await apply_model(connection, model())
+    await fill(connection, model())
+    await order(connection, SECOND, kind="order.refunded")
+    await append(connection, [event({"page": "p", "visitor": "v"}), event({"n": 1}, kind="order.noted")])
+    await load_all(dsn)
+    feeds = (await ModelSource(FEEDS, None)(connection)).feeds
+    found = await check(dsn, structures_of(feeds), full=True)
+    assert [one for one in found if one.state == "failed"] == []
+    assert {one.check: one.note for one in found if one.state == "skipped" and "shop" in one.subject} == {}
+    assert (await rebuild(dsn, feeds, Plan())).differences == []
+    before = await contents(connection, TABLES)
+    await connection.execute("delete from vault.sat_shop_order_state; delete from vault.hub_shop_customer")
+    assert {one.subject for one in await check(dsn, structures_of(feeds), full=True) if one.state == "failed"} > {
+        "vault.lnk_shop_order_customer"
+    }
+    assert (await rebuild(dsn, feeds, Plan(), decide=lambda _: True)).swapped
+    assert await contents(connection, TABLES) == before
+    await order(connection, FIRST | {"total": 13})
+    await load_all(dsn)
+    assert await rows(connection, "select total, status from business.shop_order") == [(Decimal(13), "order.paid")]
 
 
 async def test_applying_twice_finds_nothing_to_do(connection: asyncpg.Connection):

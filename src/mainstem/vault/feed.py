@@ -106,8 +106,11 @@ class Feed:
 
 
 def structures_of(feeds: Iterable[Feed]) -> tuple[Structure, ...]:
-    """Return the structures that feeds load, each once: several feeds may load the same hub."""
-    return tuple({spec.table: spec for feed in feeds for spec in feed.structures}.values())
+    """Return the structures that feeds load, each table once: several feeds, or several roles, may load one hub."""
+    found: dict[str, Structure] = {}
+    for spec in (spec for feed in feeds for spec in feed.structures):
+        found.setdefault(spec.table, spec)
+    return tuple(found.values())
 
 
 class FeedSet(NamedTuple):

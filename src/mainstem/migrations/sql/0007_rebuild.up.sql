@@ -62,6 +62,7 @@ create index batch_load_idx on raw.batch (load_ts, batch_id) where load_ts is no
 create index hub_visitor_load_idx on vault.hub_visitor using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
 create index hub_session_load_idx on vault.hub_session using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
 create index hub_page_load_idx on vault.hub_page using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
+create index hub_campaign_load_idx on vault.hub_campaign using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
 create index lnk_session_visitor_load_idx on vault.lnk_session_visitor
   using brin (load_ts) with (autosummarize = on, pages_per_range = 32);
 create index sat_page_load_idx on vault.sat_page using brin (load_ts) with (autosummarize = on, pages_per_range = 32);

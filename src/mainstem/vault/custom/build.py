@@ -187,6 +187,7 @@ def _same_as(draft: FeedDraft, name: str) -> list[Structure]:
                 comment=hub.comment,
                 key=(TENANT, hash_),
                 business_key=business_key,
+                collision_code=one.hub,
                 meta=META,
                 indexes=hub.indexes,
             )

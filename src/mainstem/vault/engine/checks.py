@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from mainstem.vault.engine.column import Column, literal, names, quote, quote_table
 from mainstem.vault.engine.hashing import BROKEN_KEY, INJECTIVE, ZERO_KEY, HashProfile
+from mainstem.vault.engine.parts import load_time
 from mainstem.vault.engine.spec import (
     EffectivitySatellite,
     ExtendedTracking,
@@ -77,11 +78,6 @@ def checks(specs: Sequence[Structure], gate: str, *, profile: HashProfile = INJE
     return found
 
 
-def load_time(spec: Structure) -> Column | None:
-    """Return the column of a row's load time; None where the structure has none."""
-    return next((column for column in spec.columns if column.context and column.type == "timestamptz"), None)
-
-
 def _unique(spec: Structure) -> Check:
     if not spec.has_key:
         return Check(name="unique", subject=spec.table, skipped="the spec asks for repeats to be kept")
@@ -122,9 +118,10 @@ def _references(spec: Link | SameAsLink | NonHistorisedLink, specs: Sequence[Str
         (hub_key,) = (key.name for one in hubs.values() if one.table == spec.hub for key in _hashes(one))
         roles |= {column.name: hub_key for column in spec.references if column.type == "bytea"}
     joins, wrong, unknown = [], [], []
-    for number, column in enumerate(spec.references, start=1):
+    hashes = [column for column in spec.references if column.type == "bytea"]
+    shared = [column.name for column in spec.key if column not in hashes]
+    for number, column in enumerate(hashes, start=1):
         wanted = roles.get(column.name, column.name)
-        shared = tuple(name for name in names(spec.key) if name not in names(spec.references))
         hub = next((one for key, one in hubs.items() if wanted in key and {*key} - {wanted} <= {*shared}), None)
         if hub is None:
             unknown.append(column.name)

@@ -1,10 +1,15 @@
 """Spec to DDL: the tables of structures and snapshots, and the temp tables of stages."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from mainstem.vault.engine.column import Column, literal, quote, quote_table
+from mainstem.vault.engine.parts import load_time
 from mainstem.vault.engine.snapshot import Snapshot
 from mainstem.vault.engine.spec import EffectivitySatellite, NonHistorisedLink, Structure
+
+# rows come in the order of their load time: a few pages find the new ones, for checks and backfills
+_BY_LOAD_TIME: Final = "using brin ({}) with (autosummarize = on, pages_per_range = 32)"
 
 
 def create_table(spec: Structure | Snapshot) -> str:
@@ -20,6 +25,10 @@ def create_table(spec: Structure | Snapshot) -> str:
     statements += [
         f"create index {quote(f'{spec.name}_{number}_idx')} on {table} ({_names(index)})"
         for number, index in enumerate(_indexes(spec), start=1)
+    ]
+    statements += [
+        f"create index {quote(f'{spec.name}_load_idx')} on {table} {_BY_LOAD_TIME.format(quote(time))}"
+        for time in _load_times(spec)
     ]
     statements.append(f"comment on table {table} is {literal(spec.comment)}")
     statements += column_comments(spec)
@@ -49,6 +58,12 @@ def _indexes(spec: Structure | Snapshot) -> list[tuple[str, ...]]:
     if isinstance(spec, EffectivitySatellite) and spec.auto_end_dating:
         indexes.append(tuple(column.name for column in spec.driving_key))
     return indexes
+
+
+def _load_times(spec: Structure | Snapshot) -> list[str]:
+    """Return the name of the load time's column. A snapshot has none: it is as of a time."""
+    found = None if isinstance(spec, Snapshot) else load_time(spec)
+    return [] if found is None else [found.name]
 
 
 def _column(column: Column) -> str:

@@ -107,3 +107,8 @@ def _legs(spec: Structure) -> Sequence[Column]:
             return (*spec.driving_key, *spec.secondary_key)
         case _:
             return ()
+
+
+def load_time(spec: Structure) -> Column | None:
+    """Return the column of a row's load time; None where the structure has none."""
+    return next((column for column in spec.columns if column.context and column.type == "timestamptz"), None)

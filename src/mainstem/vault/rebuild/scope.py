@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from mainstem.vault.check import GATE
-from mainstem.vault.engine.checks import load_time
+from mainstem.vault.engine.parts import load_time
 from mainstem.vault.engine.spec import NonHistorisedLink, Structure
 from mainstem.vault.feed import Feed, structures_of
 from mainstem.vault.rebuild.names import Names, RebuildError, Renaming, written
