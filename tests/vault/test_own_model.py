@@ -8,6 +8,10 @@ import pytest
 from vault.modelling import FEEDS, SHOP, apply_model, contents, fill, load_all, model, order, rows
 from vault.vaulting import append, balance, event
 
+from mainstem.events.sealing import Sealer
+from mainstem.pii.box import Keyring
+from mainstem.pii.identify import Identifier, Kind
+from mainstem.subjects.erase import erase
 from mainstem.vault.check import check
 from mainstem.vault.custom import catalogue
 from mainstem.vault.custom.active import ModelSource
@@ -86,6 +90,24 @@ async def test_check_and_rebuild_follow_the_model_in_force(connection: asyncpg.C
     await order(connection, FIRST | {"total": 13})
     await load_all(dsn)
     assert await rows(connection, "select total, status from business.shop_order") == [(Decimal(13), "order.paid")]
+
+
+async def test_what_is_personal_leads_from_a_users_feed_to_the_customer(connection: asyncpg.Connection, dsn: str):
+    sealer = Sealer(["email"], Keyring(bytes(32)))
+    await apply_model(connection, model())
+    await fill(connection, model())
+    await order(connection, FIRST | {"email": "anna@example.com"})
+    assert await Loader(dsn, FEEDS, source=ModelSource(FEEDS, None), sealer=sealer).load_once() is not None
+    (customer,) = await rows(connection, "select customer from business.customer")
+    assert await rows(connection, "select kind, customer from business.event") == [("order.paid", *customer)]
+    async with connection.transaction():
+        (subject,) = await sealer.subjects.find(connection, 1, [Identifier(Kind.EMAIL, "anna@example.com")])
+        await connection.execute(
+            "insert into staging.rejected (tenant_id, stage, code, reason, origin, payload) "
+            "values (1, 'intake', 'x', 'x', 'http', 'anna@example.com')"
+        )
+        done = await erase(connection, sealer.keyring, 1, subject, by="test")
+    assert (str(subject), done.counts["refused_events"]) == (*customer, 1)
 
 
 async def test_applying_twice_finds_nothing_to_do(connection: asyncpg.Connection):
