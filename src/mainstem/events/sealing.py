@@ -7,6 +7,7 @@ price of a glance at their flags. Sealing happens in the transaction of the writ
 import asyncio
 import json
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from mainstem.events.group import PendingGroup
@@ -23,6 +24,7 @@ from mainstem.pii.store import Subjects, lookups_of
 from mainstem.platform.db import Connection
 
 _PII: Final = int(EventFlag.PII)
+_FLAGS: Final = itemgetter(NewEvent._fields.index("flags"))
 _SLICE_EVENTS: Final = 50
 """Events read or sealed before the event loop gets a turn: a few milliseconds."""
 KNOWN_AS: Final = '"mainstem_known_as"'
@@ -51,6 +53,7 @@ class Sealer:
         self.subjects = Subjects(keyring)
         detector = Detector(self.names)
         self.in_body = detector.in_body
+        self.in_values = detector.in_values
         self._in_text = detector.in_text
 
     def mark(self, event: NewEvent) -> NewEvent:
@@ -68,14 +71,17 @@ class Sealer:
 
         Raises PiiKeyError when the installation's key does not fit, CrowdedError, and what asyncpg raises.
         """
+        # one look at all flags at once is the price for those that hold nothing
+        marked = [any(map(_PII.__and__, map(_FLAGS, group.events))) for group in groups]
+        if not any(marked):
+            return groups
         places = [
             (number, place)
             for number, group in enumerate(groups)
+            if marked[number]
             for place, event in enumerate(group.events)
             if event.flags & _PII
         ]
-        if not places:
-            return groups
         sealed = await self.seal(connection, [groups[number].events[place] for number, place in places])
         events = [list(group.events) for group in groups]
         for (number, place), event in zip(places, sealed, strict=True):

@@ -19,9 +19,10 @@ from mainstem.platform.auth import Caller
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import Pool, is_transient, load_queries, transaction
 from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
-from mainstem.site.receive import site_event, without_address
+from mainstem.site.receive import KnownEvent, known_events, site_event, without_address
 
 Decode = Callable[[bytes, Sender], Accepted]
+ReadAtOnce = Callable[[bytes], Sequence[KnownEvent] | None]
 _QUERIES: Final = load_queries("mainstem.front")
 _MAX_UNKNOWN_CALLER_BYTES: Final = 262_144
 
@@ -82,7 +83,7 @@ class Ingest:
 
     async def track_bulk(self, request: Request) -> Reply:
         """POST /api/v1/track/bulk: store the good ones, name the bad ones."""
-        return await self._many(request, site_event)
+        return await self._many(request, site_event, read_at_once=known_events)
 
     async def event(self, request: Request) -> Reply:
         """POST /api/v1/events: store one event of the sender's own kind."""
@@ -140,7 +141,7 @@ class Ingest:
             accepted = (self._services.sealer.mark(accepted[0]), accepted[1])
         return accepted, await self._services.intake.commit((accepted[0],))
 
-    async def _many(self, request: Request, decode: Decode) -> Reply:
+    async def _many(self, request: Request, decode: Decode, *, read_at_once: ReadAtOnce | None = None) -> Reply:
         caller, sender, body = await self._admit(request)
         try:
             batch = decode_json(_BATCH, body)
@@ -153,14 +154,16 @@ class Ingest:
         if count > self._max_events:
             raise PayloadTooLargeError(f"A request may have at most {self._max_events:,} events.", field="events")
         await spend(self._services, caller, sender.ip, count)
-        events, results, rejects = self._sort(batch.events, sender, decode)
-        if self._services.sealer.in_body(body):
-            events = list(map(self._services.sealer.mark, events))
+        sealer = self._services.sealer
+        known = None if read_at_once is None or sealer.in_values(body) else read_at_once(body)
+        events, results, rejects = self._sort(batch.events, sender, decode, known)
+        if known is None and sealer.in_body(body):
+            events = list(map(sealer.mark, events))
         receipt = await self._services.intake.commit(events, rejects=rejects)
         return _batch_reply(batch.batch_id, receipt, results, failed=len(rejects))
 
     def _sort(
-        self, raws: Sequence[msgspec.Raw], sender: Sender, decode: Decode
+        self, raws: Sequence[msgspec.Raw], sender: Sender, decode: Decode, known: Sequence[KnownEvent] | None
     ) -> tuple[list[NewEvent], list[_Item], list[Reject]]:
         """Split a batch into accepted events and rejects, with a result for each in the order they came."""
         events: list[NewEvent] = []
@@ -172,9 +175,12 @@ class Ingest:
                 if len(text) > self._max_event:
                     reason = f"An event may have at most {self._max_event:,} bytes."
                     raise RefusedError("payload_too_large", reason)  # noqa: TRY301 - one exit per refused item
-                if not is_shallow(text):
-                    _check_item(text)
-                event, event_id = decode(text, sender)
+                if known is not None:
+                    event, event_id = site_event(text, sender, known[index])
+                else:
+                    if not is_shallow(text):
+                        _check_item(text)
+                    event, event_id = decode(text, sender)
             except RefusedError as error:
                 rejects.append(_reject(sender, error, text))
                 refused = _Item(index, success=False, status="rejected")

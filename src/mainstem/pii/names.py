@@ -10,6 +10,8 @@ from typing import Final
 
 _WORD: Final = re.compile(r"[a-z0-9]+")
 _JOINTS: Final = ("", "_", "-", " ")
+ENDS: Final = ('"', "=", "]", "\\")
+"""What follows the name of a member, that of a parameter, `guest[email]=` too, and that of a member of JSON in a text."""
 IDENTITIES: Final = ("user_id", "visitor_id", "customer_id", "session_id", "anonymous_id", "client_id")
 """Members that say who: an address or phone number in one of them is replaced by the subject instead of sealed."""
 
@@ -57,15 +59,16 @@ def spellings(words: tuple[str, ...]) -> Iterator[str]:
         yield joint.join([words[0], *capitalised[1:]])
 
 
-def stems(names: Iterable[tuple[str, ...]]) -> list[str]:
-    """Return texts of which at least one is in every spelling of every name: what a quick search looks for.
+def quick(names: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return texts of which at least one is in every member or query parameter with one of the names.
 
-    One word of each name, as a word is never parted, in lower case, capitalised and in capitals; words that others
-    have, too, are preferred, and a text that holds another one is left out.
+    A single word is common in texts, so it counts only where it ends a member's name or a parameter's; several words in
+    one spelling are rare as they are. Texts that hold another one are left out.
     """
-    chosen: list[str] = []
-    for words in sorted(names, key=len):
-        if not any(word in other or other in word for word in words for other in chosen if len(other) <= len(word)):
-            chosen.append(max(words, key=len))
-    texts = {written for word in chosen for written in (word, word.capitalize(), word.upper())}
+    by_words = {words: set(spellings(words)) for words in names}
+    single = {written for words, all_written in by_words.items() if len(words) == 1 for written in all_written}
+    several = {written for words, all_written in by_words.items() if len(words) > 1 for written in all_written}
+    texts = {written + end for written in single for end in ENDS} | {
+        written for written in several if not written.endswith(tuple(single))
+    }
     return sorted(text for text in texts if not any(other in text for other in texts - {text}))

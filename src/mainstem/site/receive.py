@@ -6,6 +6,7 @@ the privacy rules are applied here, because they must hold before anything is st
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -19,6 +20,7 @@ MAX_EVENT_TYPE_CHARACTERS: Final = 100
 MAX_USER_AGENT_CHARACTERS: Final = 512
 _SLUG: Final = re.compile(r"[^a-z0-9_]+")
 _Scalar: TypeAlias = str | int | float | None
+_Value: TypeAlias = str | int | float | bool | None
 
 
 class _Details(msgspec.Struct, gc=False):
@@ -50,11 +52,66 @@ class _SiteEvent(msgspec.Struct, gc=False):
     ip_address: str | None = None
 
 
+class _KnownDetails(_Details, forbid_unknown_fields=True, gc=False):
+    """Details that say nothing but what browsers' trackers usually say (CONTRACTS part B), in single values."""
+
+    title: _Value = None
+    page_title: _Value = None
+    referrer: _Value = None
+    page_referrer: _Value = None
+    referrer_url: _Value = None
+    utm_source: _Value = None
+    utm_medium: _Value = None
+    utm_campaign: _Value = None
+    utm_term: _Value = None
+    utm_content: _Value = None
+    language: _Value = None
+    screen_resolution: _Value = None
+    viewport: _Value = None
+    viewport_width: _Value = None
+    viewport_height: _Value = None
+    scroll_depth: _Value = None
+    time_on_page: _Value = None
+    event_id: _Value = None
+    timestamp: _Value = None
+    test: _Value = None
+
+
+class KnownEvent(_SiteEvent, forbid_unknown_fields=True, gc=False):
+    """An event that says nothing but that: it can't be deep, and no name in it means a person's data."""
+
+    event_data: _KnownDetails | None = None
+    title: _Value = None
+    page_title: _Value = None
+    referrer: _Value = None
+    page_referrer: _Value = None
+    referrer_url: _Value = None
+    utm_source: _Value = None
+    utm_medium: _Value = None
+    utm_campaign: _Value = None
+    utm_term: _Value = None
+    utm_content: _Value = None
+    language: _Value = None
+    screen_resolution: _Value = None
+    viewport: _Value = None
+    viewport_width: _Value = None
+    viewport_height: _Value = None
+    scroll_depth: _Value = None
+    time_on_page: _Value = None
+
+
+class _KnownBatch(msgspec.Struct, gc=False):
+    """A bulk request of such events."""
+
+    events: list[KnownEvent]
+
+
 _ADDRESS_NAME: Final = '"ip_address"'
 _BEFORE_ADDRESS: Final = (':"', ': "')
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
+_KNOWN_BATCH: Final = msgspec.json.Decoder(_KnownBatch)
 _NO_DETAILS: Final = _Details()
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -70,10 +127,21 @@ def kind_of(event_type: str) -> str:
     return "site." + (_SLUG.sub("_", event_type.lower()).strip("_") or "event")
 
 
-def site_event(text: bytes, sender: Sender) -> Accepted:
-    """Return the accepted event in one JSON object. Raises RefusedError with the field and the reason."""
+def known_events(body: bytes) -> Sequence[KnownEvent] | None:
+    """Return the events of a bulk request, read at once, when they have known members alone; else None."""
     try:
-        body = _EVENT.decode(text)
+        return _KNOWN_BATCH.decode(body).events
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def site_event(text: bytes, sender: Sender, known: KnownEvent | None = None) -> Accepted:
+    """Return the accepted event in one JSON object, which may have been read already.
+
+    Raises RefusedError with the field and the reason.
+    """
+    try:
+        body = known or _EVENT.decode(text)
         data = text.decode()
     except msgspec.ValidationError as error:
         raise refusal(error) from None
