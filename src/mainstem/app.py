@@ -211,13 +211,44 @@ def _config(app: "Application | str", settings: Settings, *, workers: int = 1) -
     )
 
 
-def bind(host: str, port: int) -> socket.socket:
+class _PortOfAll(socket.socket):
+    """A port that several processes listen on: whoever is handed it opens a listening socket of its own.
+
+    The kernel then spreads connections over the processes. On one shared socket the first to wake takes all that wait:
+    measured here, one of two processes was often left without any. It does not listen itself, or it would get a share.
+    """
+
+    def __reduce__(self) -> tuple[Callable[[str, int], socket.socket], tuple[str, int]]:
+        host, port = self.getsockname()[:2]
+        return _listen_beside, (host, port)
+
+
+def _listen_beside(host: str, port: int) -> socket.socket:
+    return bind(host, port, option=socket.SO_REUSEPORT)
+
+
+def _port_of_all(host: str, port: int) -> _PortOfAll:
+    """Take a port for several processes. Raises OSError when it is taken or the host unknown."""
+    # a port that others share, too, would seem to be free
+    with bind(host, port) as free:
+        family, (host, port) = free.family, free.getsockname()[:2]
+    taken = _PortOfAll(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        taken.bind((host, port))
+    except OSError:
+        taken.close()
+        raise
+    return taken
+
+
+def bind(host: str, port: int, *, option: int = socket.SO_REUSEADDR) -> socket.socket:
     """Return a listening socket. Raises OSError with the usual errno when the port is taken or the host unknown."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # with the protocol named, every event loop turns Nagle's delay off
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, option, 1)
         listener.bind((host, port))
         listener.listen(2048)
         listener.set_inheritable(True)
@@ -254,9 +285,9 @@ def run(  # noqa: PLR0913 - what the command line gives
 def serve(  # noqa: PLR0913 - what the command line gives
     settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, workers: int
 ) -> int:
-    """Serve HTTP without working, in one or several processes that share a socket; return the exit code."""
+    """Serve HTTP without working, in one or several processes that share a port; return the exit code."""
     log.configure(settings)
-    listener = bind(host, port)
+    listener = bind(host, port) if workers == 1 else _port_of_all(host, port)
     logger.info("serving", address=url_of(listener), workers=workers)
     if workers == 1:
         app = Application(settings, dsn, data_dir=data_dir, works=False)

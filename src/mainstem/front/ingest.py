@@ -19,10 +19,10 @@ from mainstem.platform.auth import Caller
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import Pool, is_transient, load_queries, transaction
 from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
-from mainstem.site.receive import KnownEvent, known_events, site_event, without_address
+from mainstem.site.receive import known_event, site_event, without_address
 
 Decode = Callable[[bytes, Sender], Accepted]
-ReadAtOnce = Callable[[bytes], Sequence[KnownEvent] | None]
+DecodeKnown = Callable[[bytes, Sender], Accepted | None]
 _QUERIES: Final = load_queries("mainstem.front")
 _MAX_UNKNOWN_CALLER_BYTES: Final = 262_144
 
@@ -83,7 +83,7 @@ class Ingest:
 
     async def track_bulk(self, request: Request) -> Reply:
         """POST /api/v1/track/bulk: store the good ones, name the bad ones."""
-        return await self._many(request, site_event, read_at_once=known_events)
+        return await self._many(request, site_event, known_event)
 
     async def event(self, request: Request) -> Reply:
         """POST /api/v1/events: store one event of the sender's own kind."""
@@ -141,7 +141,7 @@ class Ingest:
             accepted = (self._services.sealer.mark(accepted[0]), accepted[1])
         return accepted, await self._services.intake.commit((accepted[0],))
 
-    async def _many(self, request: Request, decode: Decode, *, read_at_once: ReadAtOnce | None = None) -> Reply:
+    async def _many(self, request: Request, decode: Decode, decode_known: DecodeKnown | None = None) -> Reply:
         caller, sender, body = await self._admit(request)
         try:
             batch = decode_json(_BATCH, body)
@@ -155,17 +155,22 @@ class Ingest:
             raise PayloadTooLargeError(f"A request may have at most {self._max_events:,} events.", field="events")
         await spend(self._services, caller, sender.ip, count)
         sealer = self._services.sealer
-        known = None if read_at_once is None or sealer.in_values(body) else read_at_once(body)
-        events, results, rejects = self._sort(batch.events, sender, decode, known)
-        if known is None and sealer.in_body(body):
+        if sealer.in_values(body):
+            decode_known = None
+        events, results, rejects, known = self._sort(batch.events, sender, decode, decode_known)
+        if not known and sealer.in_body(body):
             events = list(map(sealer.mark, events))
         receipt = await self._services.intake.commit(events, rejects=rejects)
         return _batch_reply(batch.batch_id, receipt, results, failed=len(rejects))
 
     def _sort(
-        self, raws: Sequence[msgspec.Raw], sender: Sender, decode: Decode, known: Sequence[KnownEvent] | None
-    ) -> tuple[list[NewEvent], list[_Item], list[Reject]]:
-        """Split a batch into accepted events and rejects, with a result for each in the order they came."""
+        self, raws: Sequence[msgspec.Raw], sender: Sender, decode: Decode, decode_known: DecodeKnown | None
+    ) -> tuple[list[NewEvent], list[_Item], list[Reject], bool]:
+        """Split a batch into accepted events and rejects, with a result for each in the order they came.
+
+        The last value tells whether all were known to `decode_known`: such an event needs no further look. After the
+        first that is not, it is asked no more.
+        """
         events: list[NewEvent] = []
         rejects: list[Reject] = []
         results: list[_Item] = []
@@ -175,21 +180,22 @@ class Ingest:
                 if len(text) > self._max_event:
                     reason = f"An event may have at most {self._max_event:,} bytes."
                     raise RefusedError("payload_too_large", reason)  # noqa: TRY301 - one exit per refused item
-                if known is not None:
-                    event, event_id = site_event(text, sender, known[index])
-                else:
+                accepted = None if decode_known is None else decode_known(text, sender)
+                if accepted is None:
+                    decode_known = None
                     if not is_shallow(text):
                         _check_item(text)
-                    event, event_id = decode(text, sender)
+                    accepted = decode(text, sender)
             except RefusedError as error:
                 rejects.append(_reject(sender, error, text))
                 refused = _Item(index, success=False, status="rejected")
                 refused.code, refused.error, refused.field = error.code, error.reason, error.field
                 results.append(refused)
             else:
+                event, event_id = accepted
                 events.append(event)
                 results.append(_Item(index, True, "accepted", event_id))
-        return events, results, rejects
+        return events, results, rejects, decode_known is not None
 
 
 async def outcome(pool: Pool, event: NewEvent, batch_id: int) -> str:

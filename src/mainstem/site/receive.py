@@ -6,7 +6,6 @@ the privacy rules are applied here, because they must hold before anything is st
 """
 
 import re
-from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 import msgspec
@@ -77,7 +76,7 @@ class _KnownDetails(_Details, forbid_unknown_fields=True, gc=False):
     test: _Value = None
 
 
-class KnownEvent(_SiteEvent, forbid_unknown_fields=True, gc=False):
+class _KnownEvent(_SiteEvent, forbid_unknown_fields=True, gc=False):
     """An event that says nothing but that: it can't be deep, and no name in it means a person's data."""
 
     event_data: _KnownDetails | None = None
@@ -100,18 +99,12 @@ class KnownEvent(_SiteEvent, forbid_unknown_fields=True, gc=False):
     time_on_page: _Value = None
 
 
-class _KnownBatch(msgspec.Struct, gc=False):
-    """A bulk request of such events."""
-
-    events: list[KnownEvent]
-
-
 _ADDRESS_NAME: Final = '"ip_address"'
 _BEFORE_ADDRESS: Final = (':"', ': "')
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
-_KNOWN_BATCH: Final = msgspec.json.Decoder(_KnownBatch)
+_KNOWN: Final = msgspec.json.Decoder(_KnownEvent)
 _NO_DETAILS: Final = _Details()
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -127,26 +120,28 @@ def kind_of(event_type: str) -> str:
     return "site." + (_SLUG.sub("_", event_type.lower()).strip("_") or "event")
 
 
-def known_events(body: bytes) -> Sequence[KnownEvent] | None:
-    """Return the events of a bulk request, read at once, when they have known members alone; else None."""
+def site_event(text: bytes, sender: Sender) -> Accepted:
+    """Return the accepted event in one JSON object. Raises RefusedError with the field and the reason."""
     try:
-        return _KNOWN_BATCH.decode(body).events
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
-def site_event(text: bytes, sender: Sender, known: KnownEvent | None = None) -> Accepted:
-    """Return the accepted event in one JSON object, which may have been read already.
-
-    Raises RefusedError with the field and the reason.
-    """
-    try:
-        body = known or _EVENT.decode(text)
+        body = _EVENT.decode(text)
         data = text.decode()
     except msgspec.ValidationError as error:
         raise refusal(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedError("invalid_json", f"The event is not valid JSON: {error}.") from None
+    return _accepted(body, data, sender)
+
+
+def known_event(text: bytes, sender: Sender) -> Accepted | None:
+    """As `site_event`, of an event with known members alone; None when it has others, or is to be refused for its shape."""
+    try:
+        body = _KNOWN.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return _accepted(body, text.decode(), sender)
+
+
+def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
     details = body.event_data or _NO_DETAILS
     event_type = body.event_type or "page_view"
     if len(event_type) > MAX_EVENT_TYPE_CHARACTERS:
