@@ -17,6 +17,7 @@ from mainstem.site.urls import page_of
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_EVENT_TYPE_CHARACTERS: Final = 100
 MAX_USER_AGENT_CHARACTERS: Final = 512
+PAGE_VIEWED: Final = "page.viewed"
 _SLUG: Final = re.compile(r"[^a-z0-9_]+")
 _Scalar: TypeAlias = str | int | float | None
 _Value: TypeAlias = str | int | float | bool | None
@@ -116,7 +117,7 @@ _made: Final = tuple.__new__
 def kind_of(event_type: str) -> str:
     """Return the event kind of a tracker's event type: page_view is `page.viewed`, all others are `site.<slug>`."""
     if event_type == "page_view":
-        return "page.viewed"
+        return PAGE_VIEWED
     return "site." + (_SLUG.sub("_", event_type.lower()).strip("_") or "event")
 
 
@@ -150,19 +151,43 @@ def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
     if page_url and len(page_url) > MAX_URL_CHARACTERS:
         raise RefusedError("invalid_field", "page_url must be a string of at most 4,096 characters.", "page_url")
     if event_type == "page_view":
-        _check_page(page_url)
+        kind = PAGE_VIEWED
+        # nearly every address has slashes, so few are parsed here
+        if page_url is None or "//" not in page_url:
+            _check_page(page_url)
+    else:
+        kind = kind_of(event_type)
     occurred_at, flags = when(sender, body.timestamp, body.sent_at)
     ip, user_agent, flags = _client(body, details, sender, flags)
     stored_ip = sender.stored_ip(ip)
     if body.ip_address or details.ip_address:
         data = _with_stored_address(data, body.ip_address or "", sender)
-    message_id = text_id(body.event_id, "event_id")
-    uid, event_id = identity(sender.tenant_id, "site", message_id)
-    session_id = text_id(body.session_id, "session_id") or text_id(details.session_id, "event_data.session_id")
-    visitor = _named_visitor(body, details) or sender.visitor_key(sender.tenant_id, ip, user_agent, occurred_at)
-    received_at, kind = sender.received_at, kind_of(event_type)
-    values = (received_at, sender.tenant_id, uid, kind, occurred_at, "site", message_id, session_id, visitor, stored_ip)
-    event = _made(NewEvent, (*values, user_agent, flags, data))
+    # of ids, most are absent: those are not worth a call
+    message_id = None if body.event_id is None else text_id(body.event_id, "event_id")
+    tenant_id = sender.tenant_id
+    uid, event_id = identity(tenant_id, "site", message_id)
+    session_id = None if body.session_id is None else text_id(body.session_id, "session_id")
+    if session_id is None and details.session_id is not None:
+        session_id = text_id(details.session_id, "event_data.session_id")
+    visitor = _named_visitor(body, details) or sender.visitor_key(tenant_id, ip, user_agent, occurred_at)
+    event = _made(
+        NewEvent,
+        (
+            sender.received_at,
+            tenant_id,
+            uid,
+            kind,
+            occurred_at,
+            "site",
+            message_id,
+            session_id,
+            visitor,
+            stored_ip,
+            user_agent,
+            flags,
+            data,
+        ),
+    )
     return event, event_id
 
 
@@ -198,8 +223,7 @@ def _check_page(page_url: str | None) -> None:
     """Refuse a page view without a page now, while its sender listens: the loader could only put it aside."""
     if not page_url or page_url.isspace():
         raise RefusedError("missing_field", "page_url is required for a page_view.", "page_url")
-    # nearly every address has slashes, so few are parsed here
-    if "//" not in page_url and page_of(page_url).key is None:
+    if page_of(page_url).key is None:
         raise RefusedError(
             "invalid_field", f"page_url must be the address of a page; {page_url!r:.200} is none.", "page_url"
         )
@@ -207,8 +231,12 @@ def _check_page(page_url: str | None) -> None:
 
 def _named_visitor(body: _SiteEvent, details: _Details) -> str | None:
     """Return the key of a visitor whom the sender names: by a visitor id, else by a user id; top level first."""
-    visitor_id = text_id(body.visitor_id, "visitor_id") or text_id(details.visitor_id, "event_data.visitor_id")
-    user_id = text_id(body.user_id, "user_id") or text_id(details.user_id, "event_data.user_id")
+    visitor_id = None if body.visitor_id is None else text_id(body.visitor_id, "visitor_id")
+    if visitor_id is None and details.visitor_id is not None:
+        visitor_id = text_id(details.visitor_id, "event_data.visitor_id")
+    user_id = None if body.user_id is None else text_id(body.user_id, "user_id")
+    if user_id is None and details.user_id is not None:
+        user_id = text_id(details.user_id, "event_data.user_id")
     if visitor_id is not None:
         return "v:" + visitor_id
     return None if user_id is None else "u:" + user_id
