@@ -69,6 +69,26 @@ def worker(cluster: Cluster, number: int = 0) -> Iterator[int]:
         yield process.pid
 
 
+def run_command(cluster: Cluster, *arguments: str) -> float:
+    """Run one of the product's commands on the cluster; return the seconds that it took. Raises RuntimeError."""
+    started = perf_counter()
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    done = subprocess.run(
+        [*_MAINSTEM, *arguments],
+        env={**environment, "DATABASE_URL": cluster.dsn},
+        cwd=cluster.data_dir,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        msg = (
+            f"mainstem {' '.join(arguments)}: exit code {done.returncode}\n{done.stdout[-2_000:]}{done.stderr[-2_000:]}"
+        )
+        raise RuntimeError(msg)
+    return perf_counter() - started
+
+
 @contextmanager
 def running(command: Sequence[str], settings: Mapping[str, str], folder: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """Yield a process that is stopped afterwards; it runs in `folder`, its output goes to `<folder>.log`."""

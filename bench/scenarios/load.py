@@ -12,7 +12,7 @@ from typing import Final
 
 from bench.bench import PENDING, Bench
 from bench.figure import Bar, Figure
-from bench.process import await_zero, memory_mb, worker
+from bench.process import await_zero, memory_mb, run_command, worker
 from mainstem.events.log import PendingGroup, PostgresLog
 from mainstem.events.model import NewEvent
 from mainstem.events.receive import Sender
@@ -41,6 +41,8 @@ def run(bench: Bench) -> list[Figure]:
     both = [_load(bench, events, processes=2) for _ in range(bench.runs)]
     # of ten millions, the hours are better spent otherwise
     one = [_load(bench, events, processes=1)] if events <= _MOST_FOR_ONE else []
+    checks = [run_command(cluster, "vault", "check", "--json") for _ in range(2)]
+    bench.say(f"check: {checks[0]:.1f} s, again {checks[1]:.1f} s")
     costs = [
         rate(run.loads, 0, _WINDOW_EVENTS * 2) / rate(run.loads, events - _WINDOW_EVENTS * 2, events) for run in both
     ]
@@ -56,6 +58,12 @@ def run(bench: Bench) -> list[Figure]:
             unit="times",
             bar=_COST if events > _WINDOW_EVENTS * 2 else None,
         ),
+        Figure(
+            name=f"`mainstem vault check` of {events:,} events, none of them checked before",
+            runs=(checks[0],),
+            unit="s",
+        ),
+        Figure(name="the same again", runs=(checks[1],), unit="s"),
         Figure(name=f"most memory of a loading process, backlog of {events:,}", runs=peaks, unit="MB"),
     ]
 

@@ -103,7 +103,15 @@ def plant(product: Product) -> None:
         "/api/v1/track", {"page_url": "https://shop.example/", "visitor_id": "v-77", "event_data": PERSON}, 200
     )
     product.post(
-        "/api/v1/track/bulk", {"events": [{"page_url": "https://shop.example/a", "event_data": PERSON}] * 2}, 200
+        "/api/v1/track/bulk",
+        # after one that has known members alone
+        {
+            "events": [
+                {"page_url": "https://shop.example/a"},
+                {"page_url": "https://shop.example/b", "event_data": PERSON},
+            ]
+        },
+        200,
     )
     # a name that is hidden from a plain search
     hidden = rb'{"kind":"order.paid","data":{"\u0065mail":"%b","first_n\u0061me":"%b","total":10.50}}'

@@ -4,10 +4,12 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mainstem.events.model import EventFlag
 from mainstem.events.receive import RefusedError, Sender
-from mainstem.site.receive import kind_of, site_event
+from mainstem.site.receive import kind_of, known_event, site_event
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
@@ -156,3 +158,42 @@ def test_a_page_may_be_named_by_its_path_alone():
 def test_page_url_is_required_for_a_page_view_only():
     assert site_event(b'{"page_url":"about:blank","event_type":"signup"}', sender())[0].kind == "site.signup"
     assert site_event(b'{"event_type":"signup"}', sender())[0].kind == "site.signup"
+
+
+values = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5)
+known = st.fixed_dictionaries(
+    {"page_url": st.just("https://example.com/a")},
+    optional={
+        "event_type": st.sampled_from(["page_view", "Add to Cart!"]),
+        "session_id": st.text(max_size=5),
+        "visitor_id": st.integers(0, 9),
+        "timestamp": st.just("2026-03-10T12:00:00Z"),
+        "title": values,
+        "utm_source": values,
+        "event_data": st.dictionaries(
+            st.sampled_from(["title", "referrer", "language", "scroll_depth", "test"]), values
+        ),
+    },
+)
+
+
+@given(known)
+def test_an_event_with_known_members_is_read_as_any_other(event):
+    text = json.dumps(event).encode()
+    read = known_event(text, sender())
+    assert read is not None
+    assert read[0]._replace(event_uid=None) == site_event(text, sender())[0]._replace(event_uid=None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"page_url":"/a","colour":"red"}',
+        b'{"page_url":"/a","event_data":{"colour":"red"}}',
+        b'{"page_url":"/a","event_data":{"title":{"deep":1}}}',
+        b'{"page_url":7}',
+        b'{"page_url":"/a"',
+    ],
+)
+def test_an_event_with_other_members_is_not_known(text):
+    assert known_event(text, sender()) is None

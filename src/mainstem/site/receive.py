@@ -52,60 +52,32 @@ class _SiteEvent(msgspec.Struct, gc=False):
     ip_address: str | None = None
 
 
-class _KnownDetails(_Details, forbid_unknown_fields=True, gc=False):
-    """Details that say nothing but what browsers' trackers usually say (CONTRACTS part B), in single values."""
-
-    title: _Value = None
-    page_title: _Value = None
-    referrer: _Value = None
-    page_referrer: _Value = None
-    referrer_url: _Value = None
-    utm_source: _Value = None
-    utm_medium: _Value = None
-    utm_campaign: _Value = None
-    utm_term: _Value = None
-    utm_content: _Value = None
-    language: _Value = None
-    screen_resolution: _Value = None
-    viewport: _Value = None
-    viewport_width: _Value = None
-    viewport_height: _Value = None
-    scroll_depth: _Value = None
-    time_on_page: _Value = None
-    event_id: _Value = None
-    timestamp: _Value = None
-    test: _Value = None
+_USUAL: Final = (
+    *("title", "page_title", "referrer", "page_referrer", "referrer_url", "language", "screen_resolution", "viewport"),
+    *("viewport_width", "viewport_height", "scroll_depth", "time_on_page"),
+    *("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content"),
+)
+"""What browsers' trackers usually say besides (CONTRACTS part B)."""
 
 
-class _KnownEvent(_SiteEvent, forbid_unknown_fields=True, gc=False):
-    """An event that says nothing but that: it can't be deep, and no name in it means a person's data."""
-
-    event_data: _KnownDetails | None = None
-    title: _Value = None
-    page_title: _Value = None
-    referrer: _Value = None
-    page_referrer: _Value = None
-    referrer_url: _Value = None
-    utm_source: _Value = None
-    utm_medium: _Value = None
-    utm_campaign: _Value = None
-    utm_term: _Value = None
-    utm_content: _Value = None
-    language: _Value = None
-    screen_resolution: _Value = None
-    viewport: _Value = None
-    viewport_width: _Value = None
-    viewport_height: _Value = None
-    scroll_depth: _Value = None
-    time_on_page: _Value = None
+def _known(
+    name: str, base: type[_Details] | type[_SiteEvent], *more: tuple[str, object, object]
+) -> type[msgspec.Struct]:
+    """Return the shape of what has known members alone, each a single value."""
+    fields = [*((usual, _Value, None) for usual in _USUAL), *more]
+    return msgspec.defstruct(name, fields, bases=(base,), forbid_unknown_fields=True, gc=False)
 
 
+_KnownDetails: Final = _known(
+    "_KnownDetails", _Details, *((name, _Value, None) for name in ("event_id", "timestamp", "test"))
+)
+_KnownEvent: Final = _known("_KnownEvent", _SiteEvent, ("event_data", _KnownDetails | None, None))
 _ADDRESS_NAME: Final = '"ip_address"'
 _BEFORE_ADDRESS: Final = (':"', ': "')
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
-_KNOWN: Final = msgspec.json.Decoder(_KnownEvent)
+_KNOWN: Final[msgspec.json.Decoder[_SiteEvent]] = msgspec.json.Decoder(_KnownEvent)
 _NO_DETAILS: Final = _Details()
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(str).decode
