@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mainstem.platform.embedded import EmbeddedPostgres
 
-FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+FAST = {"shared_buffers": "128MB", "fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
 @contextmanager

@@ -26,6 +26,7 @@ SOURCE = str(Path(embedded.__file__).parents[2])
 SERVE = """
 import sys, time
 from pathlib import Path
+from mainstem.platform import embedded
 from mainstem.platform.embedded import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()
@@ -443,3 +444,15 @@ def test_a_listening_socket_is_told_from_a_dead_one(folder: Path) -> None:
         server.listen(1)
         assert postgres_home.listens(folder)
     assert not postgres_home.listens(folder)
+
+
+@pytest.mark.parametrize(
+    ("memory_mb", "disk_mb", "buffers", "wal"),
+    [
+        (512, 10_000, "128MB", "1024MB"),
+        (2_048, 100_000, "512MB", "5000MB"),
+        (65_536, 4_000_000, "4096MB", "8192MB"),
+    ],
+)
+def test_memory_and_log_follow_from_the_machine(memory_mb: int, disk_mb: int, buffers: str, wal: str) -> None:
+    assert embedded._sized(memory_mb, disk_mb) == {"shared_buffers": buffers, "max_wal_size": wal}

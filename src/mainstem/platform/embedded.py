@@ -52,16 +52,31 @@ _STILL_IN_USE: Final = "pre-existing shared memory block"
 _LOG_BYTES_KEPT: Final = 10_000_000
 # written into postgresql.conf when the data is made, where the operator may change them
 _SETTINGS: Final = {
-    "shared_buffers": "128MB",
     "max_connections": "200",
     "wal_compression": "on",
-    "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_line_prefix": "%m [%p] %d ",
     "cluster_name": "mainstem",
 }
+
+
+def memory_mb() -> int:
+    """Return the memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+
+
+def _sized(machine_mb: int, disk_mb: int) -> dict[str, str]:
+    """Return the settings that follow from the machine's memory and disk.
+
+    Keys are hashes, so each load touches index pages all over: they have to fit into memory, and a page that is written
+    for the first time after a checkpoint goes to the log as a whole, so checkpoints should be far apart. A quarter of
+    the memory is PostgreSQL's own advice (documentation, "Memory").
+    """
+    buffers = min(max(machine_mb // 4, 128), 4_096)
+    wal = min(max(disk_mb // 20, 1_024), 8_192)
+    return {"shared_buffers": f"{buffers}MB", "max_wal_size": f"{wal}MB"}
 
 
 class EmbeddedPostgres:
@@ -196,7 +211,8 @@ class EmbeddedPostgres:
         fresh.mkdir(mode=0o700)
         if user.switch:
             os.chown(fresh, user.uid, user.gid)
-        settings = [word for name, value in _SETTINGS.items() for word in ("-c", f"{name}={value}")]
+        sized = _sized(memory_mb(), shutil.disk_usage(self.data_dir).total >> 20)
+        settings = [word for name, value in {**_SETTINGS, **sized}.items() for word in ("-c", f"{name}={value}")]
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         sync = ["--no-sync"] if self._options.get("fsync") == "off" else []
         self._run(user, "initdb", ["-D", str(fresh), "-U", "postgres", "--auth=trust", *locale, *sync, *settings])
