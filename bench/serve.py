@@ -14,6 +14,7 @@ from unittest.mock import patch
 from mainstem import app, hub
 from mainstem.events.log import PendingGroup
 from mainstem.events.model import Reject
+from mainstem.events.sealing import Sealer
 from mainstem.platform.settings import load_settings
 
 _ANSWER: Final = b'{"success":true}'
@@ -25,9 +26,9 @@ Message = MutableMapping[str, Any]
 class MemoryLog:
     """A `mainstem.events.log.Log` that says yes at once and keeps nothing."""
 
-    def __init__(self, dsn: str) -> None:
+    def __init__(self, dsn: str, sealer: Sealer | None = None) -> None:
         """Take what PostgresLog takes."""
-        del dsn
+        del dsn, sealer
         self._ids = count(1)
 
     async def append(self, groups: Sequence[PendingGroup], rejects: Sequence[Reject] = ()) -> list[int]:

@@ -26,7 +26,6 @@ SOURCE = str(Path(embedded.__file__).parents[2])
 SERVE = """
 import sys, time
 from pathlib import Path
-from mainstem.platform import embedded
 from mainstem.platform.embedded import EmbeddedPostgres
 server = EmbeddedPostgres(Path(sys.argv[1]))
 server.start()

@@ -73,7 +73,6 @@ _KnownDetails: Final = _known(
 )
 _KnownEvent: Final = _known("_KnownEvent", _SiteEvent, ("event_data", _KnownDetails | None, None))
 _ADDRESS_NAME: Final = '"ip_address"'
-_BEFORE_ADDRESS: Final = (':"', ': "')
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
@@ -165,13 +164,13 @@ def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
 
 def _with_stored_address(text: str, ip: str, sender: Sender) -> str:
     """As `without_address`, quickly for an event with one address that is written plainly, as nearly all are."""
-    name = text.find(_ADDRESS_NAME) + len(_ADDRESS_NAME)
-    start = text.find(ip, name, name + 3 + len(ip))
-    end = start + len(ip)
-    if text[name:start] in _BEFORE_ADDRESS and text.find(_ADDRESS_NAME, end) < 0 and "\\" not in text:
+    parts = text.split(_ADDRESS_NAME)
+    if len(parts) == 2 and ip and "\\" not in text:
+        head, tail = parts
+        start = 2 if tail.startswith(':"') else 3 if tail.startswith(': "') else 0
         kept = sender.stored_ip(ip)
-        if kept is not None:
-            return text[:start] + kept + text[end:]
+        if start and kept is not None and tail.startswith(ip, start):
+            return f"{head}{_ADDRESS_NAME}{tail[:start]}{kept}{tail[start + len(ip) :]}"
     if "\\" in text:
         # the name may be written with escapes, here it is written anew
         text = _encode(_decode_any(text)).decode()
