@@ -161,8 +161,9 @@ async def _copy_groups(
 ) -> None:
     batches = []
     for batch_id, (tenant_id, origin, events) in zip(batch_ids, groups, strict=True):
-        received_from, received_to = min(map(_RECEIVED_AT, events)), max(map(_RECEIVED_AT, events))
-        batches.append((batch_id, tenant_id, len(events), origin, received_from, received_to))
+        # all events of a request came in at the same moment, so there are few
+        moments = set(map(_RECEIVED_AT, events))
+        batches.append((batch_id, tenant_id, len(events), origin, min(moments), max(moments)))
     await connection.copy_records_to_table("batch", schema_name="raw", columns=BATCH_COLUMNS, records=batches)
     await connection.copy_to_table(
         "event", schema_name="raw", columns=COLUMNS, source=_rows(groups, batch_ids), format="binary"

@@ -132,7 +132,8 @@ def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
     ip, user_agent, flags = _client(body, details, sender, flags)
     stored_ip = sender.stored_ip(ip)
     if body.ip_address or details.ip_address:
-        data = _with_stored_address(data, body.ip_address or "", sender)
+        kept = stored_ip if body.ip_address is ip else sender.stored_ip(body.ip_address)
+        data = _with_stored_address(data, body.ip_address, kept, sender)
     # of ids, most are absent: those are not worth a call
     message_id = None if body.event_id is None else text_id(body.event_id, "event_id")
     tenant_id = sender.tenant_id
@@ -162,14 +163,16 @@ def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
     return event, event_id
 
 
-def _with_stored_address(text: str, ip: str, sender: Sender) -> str:
-    """As `without_address`, quickly for an event with one address that is written plainly, as nearly all are."""
+def _with_stored_address(text: str, ip: str | None, kept: str | None, sender: Sender) -> str:
+    """As `without_address`, quickly for an event with one address that is written plainly, as nearly all are.
+
+    `ip` is the address at the top level, `kept` what is kept of it.
+    """
     parts = text.split(_ADDRESS_NAME)
-    if len(parts) == 2 and ip and "\\" not in text:
+    if len(parts) == 2 and ip and kept and "\\" not in text:
         head, tail = parts
         start = 2 if tail.startswith(':"') else 3 if tail.startswith(': "') else 0
-        kept = sender.stored_ip(ip)
-        if start and kept is not None and tail.startswith(ip, start):
+        if start and tail.startswith(ip, start):
             return f"{head}{_ADDRESS_NAME}{tail[:start]}{kept}{tail[start + len(ip) :]}"
     if "\\" in text:
         # the name may be written with escapes, here it is written anew
