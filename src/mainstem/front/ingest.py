@@ -19,7 +19,7 @@ from mainstem.platform.auth import Caller
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import Pool, is_transient, load_queries, transaction
 from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
-from mainstem.site.receive import known_event, site_event, without_address
+from mainstem.site.receive import KNOWN_MEMBERS, known_event, site_event, without_address
 
 Decode = Callable[[bytes, Sender], Accepted]
 DecodeKnown = Callable[[bytes, Sender], Accepted | None]
@@ -56,6 +56,9 @@ class Ingest:
         """Bind the process's parts and precompute what every request shares."""
         settings = services.settings
         self._services = services
+        # where PII_FIELDS names one of its members, such an event may hold personal data after all
+        personal = any(services.sealer.names.find(name) for name in KNOWN_MEMBERS)
+        self._decode_known = None if personal else known_event
         self._max_body = settings.max_body_bytes
         self._max_event = settings.max_event_bytes
         self._max_events = settings.max_events_per_request
@@ -83,7 +86,7 @@ class Ingest:
 
     async def track_bulk(self, request: Request) -> Reply:
         """POST /api/v1/track/bulk: store the good ones, name the bad ones."""
-        return await self._many(request, site_event, known_event)
+        return await self._many(request, site_event, self._decode_known)
 
     async def event(self, request: Request) -> Reply:
         """POST /api/v1/events: store one event of the sender's own kind."""

@@ -72,6 +72,8 @@ _KnownDetails: Final = _known(
     "_KnownDetails", _Details, *((name, _Value, None) for name in ("event_id", "timestamp", "test"))
 )
 _KnownEvent: Final = _known("_KnownEvent", _SiteEvent, ("event_data", _KnownDetails | None, None))
+KNOWN_MEMBERS: Final = frozenset(_KnownEvent.__struct_fields__ + _KnownDetails.__struct_fields__)
+"""Names of all members that `known_event` takes."""
 _ADDRESS_NAME: Final = '"ip_address"'
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
