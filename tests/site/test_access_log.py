@@ -25,7 +25,7 @@ from mainstem.platform.settings import IpMode, Settings
 from mainstem.site.access_log import ImportReport, Progress, import_access_log, log_sender, queries
 from mainstem.site.access_log.events import is_page_view, site_of, to_event
 from mainstem.site.access_log.reader import LineReader
-from mainstem.site.agents import agent_of
+from mainstem.platform.web.agents import agent_of
 from mainstem.site.feed import SITE_FEED
 from mainstem.vault.loader import Loader
 from mainstem.vault.model import EVENT_FEED

@@ -103,6 +103,16 @@ def _origin(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
+def _base_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value.rstrip("/"))
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        msg = f"must be an address such as https://go.example.com; {value!r} is none"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
 def _expanded(value: Path | None) -> Path | None:
     return None if value is None else value.expanduser()
 
@@ -374,6 +384,40 @@ class Privacy(BaseModel):
     )
 
 
+class Links(BaseModel):
+    """Links."""
+
+    public_url: Annotated[str | None, AfterValidator(_base_url)] = Field(
+        default=None,
+        description="Address of the hub as visitors reach it, such as https://go.example.com; short addresses begin with it. "
+        "That of the request when absent.",
+    )
+    link_cache_size: int = Field(
+        default=100_000, ge=100, le=10_000_000, description="Links that a process keeps in memory, about 0.5 KB each."
+    )
+    link_cache_ttl_seconds: int = Field(
+        default=60, ge=1, le=3600, description="Seconds after which a kept link is looked up again; edits are known at once."
+    )
+    link_wait_ms: int = Field(
+        default=250,
+        ge=0,
+        le=10_000,
+        description="Longest time that a visitor waits for the click to be durable and for an unknown link to be looked up "
+        "(milliseconds).",
+    )
+    link_schemes: Names = Field(
+        default_factory=lambda: ["http", "https"],
+        description="Schemes that targets may have, comma-separated; add mailto, tel or those of your apps. "
+        "javascript, data and the like are always refused.",
+    )
+    missed_visits_per_minute: int = Field(
+        default=6_000, ge=0, description="Visits of unknown addresses that a process records each minute; others are only counted."
+    )
+    geoip_file: Annotated[Path | None, AfterValidator(_expanded)] = Field(
+        default=None, description="MaxMind database (.mmdb, city or country) by which clicks get their country and city."
+    )
+
+
 class Cache(BaseModel):
     """Cache (accepted; nothing reads these yet)."""
 
@@ -442,6 +486,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     Limits,
     IntakeAndLoader,
     Privacy,
+    Links,
     Cache,
     Mail,
     Assistant,

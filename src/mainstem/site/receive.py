@@ -12,7 +12,7 @@ import msgspec
 
 from mainstem.events.model import EventFlag, NewEvent
 from mainstem.events.receive import Accepted, RefusedError, Sender, identity, refusal, text_id, when
-from mainstem.site.urls import page_of
+from mainstem.platform.web.urls import page_of
 
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_EVENT_TYPE_CHARACTERS: Final = 100

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 
 from mainstem.events.model import EventFlag, RawEvent
-from mainstem.site.agents import UNKNOWN, agent_of
-from mainstem.site.text import clean, clip, clip_key, read_object, write_object
-from mainstem.site.urls import MAX_URL_CHARACTERS, MAX_UTM_CHARACTERS, NO_PAGE, UTM_NAMES, page_of, referrer_of
+from mainstem.platform.web.agents import UNKNOWN, agent_of
+from mainstem.platform.web.text import clean, clip, clip_key, read_object, write_object
+from mainstem.platform.web.urls import MAX_URL_CHARACTERS, MAX_UTM_CHARACTERS, NO_PAGE, UTM_NAMES, page_of, referrer_of
 from mainstem.vault.customers import customer_of
 from mainstem.vault.engine import ZERO_KEY, hash_key
 from mainstem.vault.feed import RejectedError

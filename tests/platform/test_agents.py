@@ -10,7 +10,7 @@ from crawleruseragents import CRAWLER_USER_AGENTS_DATA, is_crawler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstem.site.agents import UNKNOWN, agent_of, bot_reason
+from mainstem.platform.web.agents import UNKNOWN, agent_of, bot_reason
 
 LOG = Path(__file__).parents[3] / "shared" / "data" / "apache_access.log.gz"
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from crawleruseragents import CRAWLER_USER_AGENTS_DATA
 from ua_parser import BasicResolver, Domain, Parser, load_lazy_builtins
 
-from mainstem.site.text import clean
+from mainstem.platform.web.text import clean
 
 MAX_AGENT_CHARACTERS: Final = 512
 _CACHED: Final = 8_192

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstem.site.text import KEY_CHARACTERS
-from mainstem.site.urls import MAX_URL_CHARACTERS, page_of, referrer_of
+from mainstem.platform.web.text import KEY_CHARACTERS
+from mainstem.platform.web.urls import MAX_URL_CHARACTERS, page_of, referrer_of
 
 
 @pytest.mark.parametrize(

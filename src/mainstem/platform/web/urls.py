@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from mainstem.site.text import clean, clip, clip_key
+from mainstem.platform.web.text import clean, clip, clip_key
 
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_HOST_CHARACTERS: Final = 255

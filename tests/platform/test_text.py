@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainstem.site.text import KEY_CHARACTERS, clean, clip, clip_key, read_object
+from mainstem.platform.web.text import KEY_CHARACTERS, clean, clip, clip_key, read_object
 
 NASTY = st.text(alphabet=st.characters(exclude_categories=()), max_size=50)
 

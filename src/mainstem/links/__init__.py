@@ -1,0 +1,1 @@
+"""Tracked links: short addresses, where they lead, and the clicks on them."""
