@@ -124,6 +124,11 @@ def when(sender: Sender, timestamp: object, sent_at: object, *, field: str = "ti
     sent = None if sent_at is None else parse_time(sent_at, "sent_at")
     if occurred_at is None:
         return sender.received_at, _NO_OCCURRED_AT
+    return corrected(sender, occurred_at, sent)
+
+
+def corrected(sender: Sender, occurred_at: datetime, sent: datetime | None) -> tuple[datetime, int]:
+    """Do what `when` does with times that are read already, aware UTC ones since 1970."""
     flags = 0
     if sent is not None and abs(skew := sender.received_at - sent) > SKEW_TOLERANCE:
         occurred_at, flags = max(occurred_at + skew, EARLIEST), _SKEW_CORRECTED

@@ -6,18 +6,33 @@ the privacy rules are applied here, because they must hold before anything is st
 """
 
 import re
-from typing import Final, TypeAlias
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 
 from mainstem.events.model import EventFlag, NewEvent
-from mainstem.events.receive import Accepted, RefusedError, Sender, identity, refusal, text_id, when
+from mainstem.events.receive import (
+    EARLIEST,
+    MAX_ID_CHARACTERS,
+    Accepted,
+    RefusedError,
+    Sender,
+    corrected,
+    identity,
+    refusal,
+    text_id,
+    when,
+)
+from mainstem.platform.ids import uuid7
 from mainstem.platform.web.urls import page_of
 
 MAX_URL_CHARACTERS: Final = 4_096
 MAX_EVENT_TYPE_CHARACTERS: Final = 100
 MAX_USER_AGENT_CHARACTERS: Final = 512
 PAGE_VIEWED: Final = "page.viewed"
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
 _SLUG: Final = re.compile(r"[^a-z0-9_]+")
 _Scalar: TypeAlias = str | int | float | None
 _Value: TypeAlias = str | int | float | bool | None
@@ -60,25 +75,41 @@ _USUAL: Final = (
 """What browsers' trackers usually say besides (CONTRACTS part B)."""
 
 
-def _known(
-    name: str, base: type[_Details] | type[_SiteEvent], *more: tuple[str, object, object]
-) -> type[msgspec.Struct]:
-    """Return the shape of what has known members alone, each a single value."""
-    fields = [*((usual, _Value, None) for usual in _USUAL), *more]
-    return msgspec.defstruct(name, fields, bases=(base,), forbid_unknown_fields=True, gc=False)
+_Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARACTERS)] | None
+_Url: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_URL_CHARACTERS)] | None
+_Type: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_EVENT_TYPE_CHARACTERS)] | None
+_WHO: Final[dict[str, object]] = {
+    **dict.fromkeys(("session_id", "user_id", "visitor_id"), _Id),
+    **dict.fromkeys(("page_url", "url"), _Url),
+    **dict.fromkeys(("user_agent", "ip_address"), str | None),
+}
 
 
-_KnownDetails: Final = _known(
-    "_KnownDetails", _Details, *((name, _Value, None) for name in ("event_id", "timestamp", "test"))
+def _known(name: str, more: Mapping[str, object]) -> type[msgspec.Struct]:
+    """Return the shape of what has known members alone, each a single value of the usual type."""
+    types = {**dict.fromkeys(_USUAL, _Value), **_WHO, **more}
+    fields = [(member, type_, None) for member, type_ in types.items()]
+    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, gc=False)
+
+
+_KnownDetails: Final = _known("_KnownDetails", dict.fromkeys(("event_id", "timestamp", "test"), _Value))
+_KnownEvent: Final = _known(
+    "_KnownEvent",
+    {
+        "event_type": _Type,
+        "event_data": _KnownDetails | None,
+        "event_id": _Id,
+        **dict.fromkeys(("timestamp", "sent_at"), Annotated[datetime, msgspec.Meta(tz=True)] | None),
+    },
 )
-_KnownEvent: Final = _known("_KnownEvent", _SiteEvent, ("event_data", _KnownDetails | None, None))
 KNOWN_MEMBERS: Final = frozenset(_KnownEvent.__struct_fields__ + _KnownDetails.__struct_fields__)
 """Names of all members that `known_event` takes."""
 _ADDRESS_NAME: Final = '"ip_address"'
 _ADDRESS: Final = re.compile(r'"ip_address"\s*:\s*("(?:[^"\\]|\\.)*")')
 _SERVER_AGENT: Final = int(EventFlag.SERVER_AGENT)
+_NO_OCCURRED_AT: Final = int(EventFlag.NO_OCCURRED_AT)
 _EVENT: Final = msgspec.json.Decoder(_SiteEvent)
-_KNOWN: Final[msgspec.json.Decoder[_SiteEvent]] = msgspec.json.Decoder(_KnownEvent)
+_KNOWN: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(_KnownEvent)
 _NO_DETAILS: Final = _Details()
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(str).decode
@@ -107,12 +138,76 @@ def site_event(text: bytes, sender: Sender) -> Accepted:
 
 
 def known_event(text: bytes, sender: Sender) -> Accepted | None:
-    """As `site_event`, of an event with known members alone; None when it has others, or is to be refused for its shape."""
+    """As `site_event`, of an event with known members alone, written as most are: the decoder checks all of it.
+
+    None when it is not, or is to be refused: `site_event` says why. A quarter cheaper.
+    """
     try:
         body = _KNOWN.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return _accepted(body, text.decode(), sender)
+    details = body.event_data or _NO_DETAILS
+    event_type = body.event_type
+    if event_type is None or event_type == "page_view":
+        kind = PAGE_VIEWED
+        page_url = body.page_url or body.url or details.page_url or details.url
+        if page_url is None or "//" not in page_url:
+            return None
+    elif event_type:
+        kind = kind_of(event_type)
+    else:
+        return None
+    occurred_at, sent_at, flags = body.timestamp, body.sent_at, 0
+    if occurred_at is None:
+        occurred_at, flags = sender.received_at, _NO_OCCURRED_AT
+    else:
+        if not EARLIEST <= occurred_at < _LATEST or (sent_at is not None and sent_at < EARLIEST):
+            return None
+        if occurred_at.tzinfo is not UTC:
+            occurred_at = occurred_at.astimezone(UTC)
+        occurred_at, flags = corrected(sender, occurred_at, sent_at)
+    data = text.decode()
+    # the decoder has counted the characters; a NUL can only be written as an escape
+    if "\\" in data and "\\u0000" in data:
+        return None
+    ip, user_agent, flags = _client(body, details, sender, flags)
+    stored_ip = sender.stored_ip(ip)
+    top_ip = body.ip_address
+    if top_ip or details.ip_address:
+        data = _with_stored_address(data, top_ip, stored_ip if top_ip is ip else sender.stored_ip(top_ip), sender)
+    tenant_id, message_id = sender.tenant_id, body.event_id
+    if message_id is None:
+        uid = uuid7()
+        event_id = str(uid)
+    else:
+        uid, event_id = identity(tenant_id, "site", message_id)
+    visitor = body.visitor_id or details.visitor_id
+    user = body.user_id or details.user_id
+    if visitor is not None:
+        visitor = "v:" + visitor
+    elif user is not None:
+        visitor = "u:" + user
+    else:
+        visitor = sender.visitor_key(tenant_id, ip, user_agent, occurred_at)
+    event = _made(
+        NewEvent,
+        (
+            sender.received_at,
+            tenant_id,
+            uid,
+            kind,
+            occurred_at,
+            "site",
+            message_id,
+            body.session_id or details.session_id,
+            visitor,
+            stored_ip,
+            user_agent,
+            flags,
+            data,
+        ),
+    )
+    return event, event_id
 
 
 def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
