@@ -53,7 +53,8 @@ _LOG_BYTES_KEPT: Final = 10_000_000
 # written into postgresql.conf when the data is made, where the operator may change them
 _SETTINGS: Final = {
     "max_connections": "200",
-    "wal_compression": "on",
+    # pages full of hashes hardly shrink, and this build has pglz alone: it cost a third of the load after each checkpoint
+    "wal_compression": "off",
     "checkpoint_timeout": "15min",
     "timezone": "UTC",
     "log_timezone": "UTC",
