@@ -22,10 +22,10 @@ from mainstem.pii.box import Keyring, new_key
 from mainstem.platform.db import Pool
 from mainstem.platform.errors import BadRequestError, ConflictError, InvalidFieldError
 from mainstem.platform.settings import IpMode, Settings
+from mainstem.platform.web.agents import agent_of
 from mainstem.site.access_log import ImportReport, Progress, import_access_log, log_sender, queries
 from mainstem.site.access_log.events import is_page_view, site_of, to_event
 from mainstem.site.access_log.reader import LineReader
-from mainstem.platform.web.agents import agent_of
 from mainstem.site.feed import SITE_FEED
 from mainstem.vault.loader import Loader
 from mainstem.vault.model import EVENT_FEED

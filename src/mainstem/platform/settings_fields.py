@@ -107,7 +107,13 @@ def _base_url(value: str | None) -> str | None:
     if value is None:
         return None
     parts = urlsplit(value.rstrip("/"))
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.netloc
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
         msg = f"must be an address such as https://go.example.com; {value!r} is none"
         raise ValueError(msg)
     return value.rstrip("/")
@@ -396,7 +402,10 @@ class Links(BaseModel):
         default=100_000, ge=100, le=10_000_000, description="Links that a process keeps in memory, about 0.5 KB each."
     )
     link_cache_ttl_seconds: int = Field(
-        default=60, ge=1, le=3600, description="Seconds after which a kept link is looked up again; edits are known at once."
+        default=60,
+        ge=1,
+        le=3600,
+        description="Seconds after which a kept link is looked up again; edits are known at once.",
     )
     link_wait_ms: int = Field(
         default=250,
@@ -411,10 +420,13 @@ class Links(BaseModel):
         "javascript, data and the like are always refused.",
     )
     missed_visits_per_minute: int = Field(
-        default=6_000, ge=0, description="Visits of unknown addresses that a process records each minute; others are only counted."
+        default=6_000,
+        ge=0,
+        description="Visits of unknown addresses that a process records each minute; others are only counted.",
     )
     geoip_file: Annotated[Path | None, AfterValidator(_expanded)] = Field(
-        default=None, description="MaxMind database (.mmdb, city or country) by which clicks get their country and city."
+        default=None,
+        description="MaxMind database (.mmdb, city or country) by which clicks get their country and city.",
     )
 
 

@@ -147,25 +147,18 @@ def known_event(text: bytes, sender: Sender) -> Accepted | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     details = body.event_data or _NO_DETAILS
-    event_type = body.event_type
-    if event_type is None or event_type == "page_view":
-        kind = PAGE_VIEWED
-        page_url = body.page_url or body.url or details.page_url or details.url
-        if page_url is None or "//" not in page_url:
-            return None
-    elif event_type:
+    event_type = body.event_type or "page_view"
+    if event_type != "page_view":
         kind = kind_of(event_type)
     else:
-        return None
-    occurred_at, sent_at, flags = body.timestamp, body.sent_at, 0
-    if occurred_at is None:
-        occurred_at, flags = sender.received_at, _NO_OCCURRED_AT
-    else:
-        if not EARLIEST <= occurred_at < _LATEST or (sent_at is not None and sent_at < EARLIEST):
+        kind = PAGE_VIEWED
+        page_url = body.page_url or body.url or details.page_url or details.url
+        # nearly every address has slashes; the others are looked at more closely
+        if page_url is None or "//" not in page_url:
             return None
-        if occurred_at.tzinfo is not UTC:
-            occurred_at = occurred_at.astimezone(UTC)
-        occurred_at, flags = corrected(sender, occurred_at, sent_at)
+    if (moment := _moment(body.timestamp, body.sent_at, sender)) is None:
+        return None
+    occurred_at, flags = moment
     data = text.decode()
     # the decoder has counted the characters; a NUL can only be written as an escape
     if "\\" in data and "\\u0000" in data:
@@ -181,14 +174,7 @@ def known_event(text: bytes, sender: Sender) -> Accepted | None:
         event_id = str(uid)
     else:
         uid, event_id = identity(tenant_id, "site", message_id)
-    visitor = body.visitor_id or details.visitor_id
-    user = body.user_id or details.user_id
-    if visitor is not None:
-        visitor = "v:" + visitor
-    elif user is not None:
-        visitor = "u:" + user
-    else:
-        visitor = sender.visitor_key(tenant_id, ip, user_agent, occurred_at)
+    visitor = _known_visitor(body, details) or sender.visitor_key(tenant_id, ip, user_agent, occurred_at)
     event = _made(
         NewEvent,
         (
@@ -208,6 +194,24 @@ def known_event(text: bytes, sender: Sender) -> Accepted | None:
         ),
     )
     return event, event_id
+
+
+def _moment(timestamp: datetime | None, sent_at: datetime | None, sender: Sender) -> tuple[datetime, int] | None:
+    """Return what `when` does for times that the decoder has read; None for what it may refuse."""
+    if timestamp is None:
+        return sender.received_at, _NO_OCCURRED_AT
+    if not EARLIEST <= timestamp < _LATEST or (sent_at is not None and sent_at < EARLIEST):
+        return None
+    return corrected(sender, timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC), sent_at)
+
+
+def _known_visitor(body: Any, details: Any) -> str | None:  # noqa: ANN401 - shapes that are made above
+    """Return what `_named_visitor` does for ids that the decoder has checked."""
+    visitor: str | None = body.visitor_id or details.visitor_id
+    if visitor is not None:
+        return "v:" + visitor
+    user: str | None = body.user_id or details.user_id
+    return None if user is None else "u:" + user
 
 
 def _accepted(body: _SiteEvent, data: str, sender: Sender) -> Accepted:
