@@ -10,12 +10,13 @@ from itertools import count
 import asyncpg
 
 from mainstem.events.model import RawEvent
+from mainstem.hub import FEEDS
 from mainstem.platform.ids import uuid7
-from mainstem.site import SITE_FEED
 from mainstem.vault.loader import Loader
-from mainstem.vault.model import EVENT_FEED, SITE_COLUMNS
+from mainstem.vault.model import SITE_COLUMNS
 
-FEEDS = (SITE_FEED, EVENT_FEED)
+__all__ = ["FEEDS", "at", "land", "load_all", "loading", "named", "raw_event", "until"]
+
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"

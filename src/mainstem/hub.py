@@ -24,6 +24,8 @@ from mainstem.events.sealing import Sealer
 from mainstem.events.signals import Notifier
 from mainstem.events.spool import Spool
 from mainstem.front.services import Services
+from mainstem.links.checks import CHECKS as LINK_CHECKS
+from mainstem.links.feed import FEEDS as LINK_FEEDS
 from mainstem.pii.box import Keyring
 from mainstem.platform import metrics
 from mainstem.platform.addresses import parse_networks
@@ -43,11 +45,11 @@ from mainstem.vault.loader import Loader, LoadResult
 from mainstem.vault.model import EVENT_FEED
 from mainstem.vault.waiter import LoadWaiter
 
-FEEDS: Final = (SITE_FEED, EVENT_FEED)
+FEEDS: Final = (SITE_FEED, *LINK_FEEDS, EVENT_FEED)
 """Every feed of the product: only the composition root knows them all."""
 
 _CONNECT_TIMEOUT_S: Final = 10
-CHECKS: Final = (*SITE_CHECKS,)
+CHECKS: Final = (*SITE_CHECKS, *LINK_CHECKS)
 """What `mainstem vault check` asks beside the rules of the model and the ledger."""
 
 

@@ -9,7 +9,7 @@ from vault.vaulting import SITE_FEED, append, event, load_all
 from mainstem.platform.db import load_queries
 from mainstem.vault import queries
 from mainstem.vault.engine import ZERO_KEY, Hub, Satellite, create_table, ghost_rows
-from mainstem.vault.model import NHL_EVENT, NHL_SITE_EVENT, STRUCTURES
+from mainstem.vault.model import NHL_CLICK, NHL_EVENT, NHL_SITE_EVENT, STRUCTURES
 
 _COLUMNS = """
   select c.relname, a.attname, format_type(a.atttypid, a.atttypmod) as type, a.attnotnull
@@ -27,7 +27,9 @@ _TABLES = """
 
 
 async def test_the_migrated_tables_are_those_of_the_model(connection: asyncpg.Connection):
-    names = [spec.name for spec in STRUCTURES] + [f"{spec.name}_default" for spec in (NHL_EVENT, NHL_SITE_EVENT)]
+    names = [spec.name for spec in STRUCTURES] + [
+        f"{spec.name}_default" for spec in (NHL_CLICK, NHL_EVENT, NHL_SITE_EVENT)
+    ]
     migrated = [await connection.fetch(sql, "vault", names) for sql in (_COLUMNS, _TABLES)]
     indexes = {tuple(row) for row in await connection.fetch(_INDEXES, "vault", names)}
     await connection.execute("alter schema vault rename to migrated; create schema vault")
@@ -43,7 +45,7 @@ async def test_a_new_tenant_has_the_ghost_rows_of_the_model(connection: asyncpg.
         "insert into platform.tenant (slug, name) values ('new', 'New') returning tenant_id"
     )
     described = [spec for spec in STRUCTURES if isinstance(spec, Hub | Satellite)]
-    assert len(ghost_rows(STRUCTURES, "one_tenant")) == len(described) == 9
+    assert len(ghost_rows(STRUCTURES, "one_tenant")) == len(described) == 12
     await connection.execute(f"create temp table one_tenant as select {tenant_id} as tenant_id")
     for statement, spec in zip(ghost_rows(STRUCTURES, "one_tenant"), described, strict=True):
         made = await connection.fetch(f"select * from {spec.table} where tenant_id = $1", tenant_id)
@@ -80,7 +82,7 @@ async def test_partitions_take_over_the_rows_of_their_month(connection: asyncpg.
     await load_all(dsn)
     where = "select tableoid::regclass::text from vault.nhl_site_event where raw_id = $1"
     assert await connection.fetchval(where, batch_id) == "vault.nhl_site_event_default"
-    assert await queries.ensure_partitions(connection, date(2031, 5, 3), date(2031, 6, 1)) == 4
+    assert await queries.ensure_partitions(connection, date(2031, 5, 3), date(2031, 6, 1)) == 6
     assert await connection.fetchval(where, batch_id) == "vault.nhl_site_event_203105"
     assert await queries.ensure_partitions(connection, date(2031, 5, 1), date(2031, 6, 30)) == 0
 

@@ -16,7 +16,7 @@ VIEWS = business_views(STRUCTURES, taken=TAKEN)
 _NAMES = [view.name.removeprefix("business.") for view in VIEWS]
 _DEFINITIONS = """
   select c.relname, pg_get_viewdef(c.oid) as definition, c.reloptions, obj_description(c.oid) as comment, c.relacl::text
-  from pg_class c where c.relnamespace = 'business'::regnamespace and c.relkind = 'v' order by c.relname"""
+  from pg_class c where c.relnamespace = 'business'::regnamespace and c.relkind = 'v' and c.relname <> 'link_clicks' order by c.relname"""
 _UNDESCRIBED = """
   select c.oid::regclass::text || '.' || a.attname
   from pg_class c join pg_attribute a on a.attrelid = c.oid

@@ -21,7 +21,7 @@ MAX_KIND_CHARACTERS: Final = 100
 SKEW_TOLERANCE: Final = timedelta(seconds=10)
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 KIND: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
-RESERVED_KINDS: Final = ("page.", "site.")
+RESERVED_KINDS: Final = ("page.", "site.", "link.")
 # plain ints: combining enum members costs more than reading the event does
 _NO_OCCURRED_AT: Final = int(EventFlag.NO_OCCURRED_AT)
 _SKEW_CORRECTED: Final = int(EventFlag.SKEW_CORRECTED)
@@ -180,7 +180,11 @@ def custom_event(text: bytes, sender: Sender) -> Accepted:
         reason = "kind must be dotted lower-case words, such as order.paid, of at most 100 characters."
         raise RefusedError("invalid_kind", reason, "kind")
     if body.kind.startswith(RESERVED_KINDS):
-        raise RefusedError("reserved_kind", "kinds page.* and site.* come in by /api/v1/track.", "kind")
+        raise RefusedError(
+            "reserved_kind",
+            "kinds page.* and site.* come in by /api/v1/track, link.clicked by /api/tracking-ingest/batch.",
+            "kind",
+        )
     if data in {"", "null"}:
         data = "{}"
     elif not data.startswith("{"):

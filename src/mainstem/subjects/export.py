@@ -1,6 +1,6 @@
 """All that is known of a person, opened, as one JSON document that is made while it is read: memory stays bounded.
 
-`{"subject": …, "attributes": [...], "events": [...], "site_events": [...], "counts": {...}}`; values of an erased person,
+`{"subject": …, "attributes": [...], "events": [...], "site_events": [...], "clicks": [...], "counts": {...}}`; values of an erased person,
 or of somebody else in the same event, are shown as `(erased)` or stay sealed.
 """
 
@@ -22,8 +22,13 @@ from mainstem.vault.customers import customer_key
 _FETCHED: Final = 200
 _TIMEOUT_S: Final = 600.0
 """For one portion: the first one of the site events reads all of the tenant's."""
-_JSON_COLUMNS: Final = frozenset({"data", "properties", "sealed"})
-_SECTIONS: Final = (("attributes", "attributes"), ("events", "custom_events"), ("site_events", "site_events"))
+_JSON_COLUMNS: Final = frozenset({"data", "metadata", "properties", "sealed"})
+_SECTIONS: Final = (
+    ("attributes", "attributes"),
+    ("events", "custom_events"),
+    ("site_events", "site_events"),
+    ("clicks", "clicks"),
+)
 _sql: Final = load_queries("mainstem.subjects")
 
 

@@ -18,11 +18,15 @@ select created_at, erased_at from pii.subject where tenant_id = $1 and subject_i
 select load_ts, raw_id, rsrc, sealed from vault.sat_customer_site_pii where tenant_id = $1 and customer_hk = $2
 union all
 select load_ts, raw_id, rsrc, sealed from vault.sat_customer_pii where tenant_id = $1 and customer_hk = $2
+union all
+select load_ts, raw_id, rsrc, sealed from vault.sat_customer_click_pii where tenant_id = $1 and customer_hk = $2
 order by load_ts, raw_id
 
 -- name: sealed
 -- Every text that holds sealed values of a subject, in whatever feed it came.
 select sealed::text as sealed from vault.sat_customer_site_pii where tenant_id = $1 and customer_hk = $2
+union all
+select sealed::text from vault.sat_customer_click_pii where tenant_id = $1 and customer_hk = $2
 union all
 select data::text from vault.nhl_event
 where tenant_id = $1 and customer_hk = $2
@@ -41,6 +45,18 @@ order by received_at, event_uid
 select f.event_uid, f.kind, f.occurred_at, f.received_at, f.rsrc as source, v.visitor_bk as visitor, f.session_bk as session,
        f.page_url, f.page_title, f.referrer_url, f.device, f.os, f.browser, f.ip, f.language, f.properties
 from vault.nhl_site_event f
+join vault.hub_visitor v on v.tenant_id = f.tenant_id and v.visitor_hk = f.visitor_hk
+where f.tenant_id = $1
+  and f.visitor_hk = any (array(
+    select l.visitor_hk from vault.lnk_customer_visitor l where l.tenant_id = $1 and l.customer_hk = $2))
+order by f.received_at, f.event_uid
+
+-- name: clicks
+-- Clicks of the visitors who said that they are the subject.
+select f.event_uid, f.kind, f.occurred_at, f.received_at, f.rsrc as source, v.visitor_bk as visitor, f.tracking_id,
+       f.session_id as session, f.target_url, f.referrer_url, f.device, f.os, f.browser, f.ip, f.country, f.city, f.language,
+       f.metadata
+from vault.nhl_click f
 join vault.hub_visitor v on v.tenant_id = f.tenant_id and v.visitor_hk = f.visitor_hk
 where f.tenant_id = $1
   and f.visitor_hk = any (array(

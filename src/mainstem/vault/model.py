@@ -1,6 +1,6 @@
 """The whole vault on one page: its hubs, links, facts and satellites, and the stages that feed them.
 
-Migrations 0003 and 0005 hold the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
+Migrations 0003, 0005 and 0010 hold the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
 and the tenant is inside every hash too, so equal business keys of two tenants never meet.
 """
 
@@ -14,6 +14,9 @@ from mainstem.vault.words import described
 
 SITE = "site"
 """Collision code of everything that site events name: visitors, sessions, pages, campaigns."""
+
+LINK = "link"
+"""Collision code of tracked links."""
 
 SITE_COLUMNS: tuple[tuple[str, str], ...] = (
     *BASE_COLUMNS,
@@ -59,6 +62,67 @@ EVENT_COLUMNS: tuple[tuple[str, str], ...] = (
     *CUSTOMER_COLUMNS,
 )
 """Stage of all events that no other feed takes, and first columns of every feed of a user; `about_hk` is the customer's key, ZERO_KEY when there is none."""
+
+CLICK_COLUMNS: tuple[tuple[str, str], ...] = (
+    *BASE_COLUMNS,
+    ("tracked_link_hk", "bytea"),
+    ("tracking_id", "text"),
+    ("visitor_hk", "bytea"),
+    ("visitor_bk", "text"),
+    ("campaign_hk", "bytea"),
+    ("utm_source", "text"),
+    ("utm_medium", "text"),
+    ("utm_campaign", "text"),
+    ("utm_term", "text"),
+    ("utm_content", "text"),
+    ("link_id", "int8"),
+    ("click_source", "text"),
+    ("session_id", "text"),
+    ("target_url", "text"),
+    ("referrer_url", "text"),
+    ("referrer_host", "text"),
+    ("channel", "text"),
+    ("device", "text"),
+    ("os", "text"),
+    ("browser", "text"),
+    ("is_bot", "bool"),
+    ("bot_reason", "text"),
+    ("ip", "text"),
+    ("user_agent", "text"),
+    ("country", "text"),
+    ("city", "text"),
+    ("language", "text"),
+    ("rule", "int2"),
+    ("variant", "int2"),
+    ("metadata", "jsonb"),
+    *CUSTOMER_COLUMNS,
+)
+"""Stage of clicks on tracked links."""
+
+LINK_COLUMNS: tuple[tuple[str, str], ...] = (
+    *EVENT_COLUMNS,
+    ("tracked_link_hk", "bytea"),
+    ("tracking_id", "text"),
+    ("host", "text"),
+    ("slug", "text"),
+    ("target_url", "text"),
+    ("link_title", "text"),
+    ("description", "text"),
+    ("tags", "text"),
+    ("campaign", "text"),
+    ("link_function", "text"),
+    ("link_type", "text"),
+    ("job_id", "text"),
+    ("application_id", "text"),
+    ("active", "bool"),
+    ("archived", "bool"),
+    ("deleted", "bool"),
+    ("valid_since", "timestamptz"),
+    ("expires_at", "timestamptz"),
+    ("click_limit", "int8"),
+    ("changed_by", "text"),
+)
+"""Stage of changes of tracked links."""
 
 TENANT = described("tenant_id", "int4", required=True)
 LOAD_TS = described("load_ts", "timestamptz", required=True, context=True)
@@ -218,6 +282,52 @@ def _sealed_satellite(table: str, comment: str) -> Satellite:
     )
 
 
+HUB_TRACKED_LINK = Hub(
+    table="vault.hub_tracked_link",
+    comment="Tracked links by their tracking id: those that were made here, and whatever senders of clicks name.",
+    key=(TENANT, _key("tracked_link")),
+    business_key=(described("tracking_id", "text", required=True),),
+    collision_code=LINK,
+    meta=META,
+)
+SAT_TRACKED_LINK = Satellite(
+    table="vault.sat_tracked_link",
+    comment="What was said of a tracked link over time: where it led, whose it was, whether it was there.",
+    key=(TENANT, _key("tracked_link")),
+    version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
+    meta=(RSRC,),
+    payload=(
+        *_texts("host", "slug", "target_url", "link_title", "description", "tags", "campaign"),
+        *_texts("link_function", "link_type", "job_id", "application_id"),
+        *(described(name, "bool") for name in ("active", "archived", "deleted")),
+        *(described(name, "timestamptz") for name in ("valid_since", "expires_at")),
+        described("click_limit", "int8"),
+        *_texts("changed_by"),
+    ),
+)
+NHL_CLICK = NonHistorisedLink(
+    table="vault.nhl_click",
+    comment="Clicks on tracked links, seen by the redirect or sent in by others.",
+    key=FACT_KEY,
+    references=(_key("tracked_link"), _key("visitor"), _key("campaign")),
+    meta=FACT_META,
+    payload=(
+        described("tracking_id", "text", required=True),
+        described("link_id", "int8"),
+        *_texts("click_source", "session_id", "target_url", "referrer_url", "referrer_host", "channel"),
+        *_texts("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content", "device", "os", "browser"),
+        described("is_bot", "bool"),
+        *_texts("bot_reason", "ip", "user_agent", "country", "city", "language"),
+        *(described(name, "int2") for name in ("rule", "variant")),
+        described("metadata", "jsonb"),
+    ),
+    partition_by="received_at",
+    gated=True,
+    # newest first, of a tenant and of a link
+    indexes=(("tenant_id", "occurred_at"), ("tenant_id", "tracking_id", "occurred_at")),
+)
+
 # one per feed: the rows of a satellite are told apart within one stage
 SAT_CUSTOMER_SITE_PII = _sealed_satellite(
     "vault.sat_customer_site_pii",
@@ -226,6 +336,10 @@ SAT_CUSTOMER_SITE_PII = _sealed_satellite(
 SAT_CUSTOMER_PII = _sealed_satellite(
     "vault.sat_customer_pii",
     "Personal data in all other events over time, sealed: a history for each set of fields that is sent together.",
+)
+SAT_CUSTOMER_CLICK_PII = _sealed_satellite(
+    "vault.sat_customer_click_pii",
+    "Personal data in clicks over time, sealed: a history for each set of fields that is sent together.",
 )
 SITE_STRUCTURES = (
     HUB_VISITOR,
@@ -243,11 +357,32 @@ SITE_STRUCTURES = (
 GENERAL = (NHL_EVENT, HUB_CUSTOMER)
 """What every feed of events that are not the site's loads, whatever it has of its own."""
 EVENT_STRUCTURES = (*GENERAL, SAT_CUSTOMER_PII)
-STRUCTURES = (*SITE_STRUCTURES, NHL_EVENT, SAT_CUSTOMER_PII)
+CLICK_STRUCTURES = (
+    HUB_TRACKED_LINK,
+    HUB_VISITOR,
+    HUB_CAMPAIGN,
+    NHL_CLICK,
+    HUB_CUSTOMER,
+    LNK_CUSTOMER_VISITOR,
+    SAT_CUSTOMER_CLICK_PII,
+)
+LINK_STRUCTURES = (*GENERAL, HUB_TRACKED_LINK, SAT_TRACKED_LINK)
+STRUCTURES = (
+    *SITE_STRUCTURES,
+    NHL_EVENT,
+    SAT_CUSTOMER_PII,
+    HUB_TRACKED_LINK,
+    SAT_TRACKED_LINK,
+    NHL_CLICK,
+    SAT_CUSTOMER_CLICK_PII,
+)
 
 READERS = ("mainstem_api", "mainstem_worker")
 """Database roles that read the views."""
-TAKEN = ("session", "site_hour", "site_day", "visitor_day", "pipeline_total", "pipeline_minute")
+TAKEN = (
+    *("session", "site_hour", "site_day", "visitor_day", "pipeline_total", "pipeline_minute"),
+    *("link_time", "link_day", "link_visitor_day", "link_total", "missed_day", "link_clicks"),
+)
 """Tables of the schema `business`: no view can have their names."""
 
 

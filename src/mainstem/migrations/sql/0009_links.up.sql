@@ -117,6 +117,38 @@ grant select, insert, update, delete on links.domain, links.campaign, links.trac
 select platform.protect(t) from unnest(array[
   'links.domain', 'links.campaign', 'links.tracked_link', 'links.tag', 'links.click_budget']::regclass[]) t;
 
+-- Takes clicks of links with a limit, as many as are left; one row a link, in the order of their ids, so that two
+-- processes can't deadlock.
+create function links.spend(p_links bigint[], p_tenants integer[], p_limits bigint[], p_clicks bigint[])
+returns table (link_id bigint, granted bigint)
+language plpgsql
+as $$
+#variable_conflict use_column
+declare
+  asked  record;
+  v_used bigint;
+begin
+  for asked in
+    select a.link_id, a.tenant_id, a.most, a.clicks
+    from unnest(p_links, p_tenants, p_limits, p_clicks) as a (link_id, tenant_id, most, clicks)
+    order by a.link_id
+  loop
+    -- a link that was deleted meanwhile has no budget any more
+    insert into links.click_budget (link_id, tenant_id, used)
+    select l.link_id, l.tenant_id, 0 from links.tracked_link l where l.link_id = asked.link_id
+    on conflict (link_id) do nothing;
+    select b.used into v_used from links.click_budget b where b.link_id = asked.link_id for update;
+    link_id := asked.link_id;
+    granted := case when found then greatest(least(asked.clicks, asked.most - v_used), 0) else 0 end;
+    update links.click_budget b set used = b.used + granted where b.link_id = asked.link_id and granted > 0;
+    return next;
+  end loop;
+end $$;
+comment on function links.spend(bigint[], integer[], bigint[], bigint[]) is
+  'Takes clicks of links with a limit; returns how many of those asked for were left.';
+revoke execute on function links.spend(bigint[], integer[], bigint[], bigint[]) from public;
+grant execute on function links.spend(bigint[], integer[], bigint[], bigint[]) to mainstem_worker;
+
 -- Tells every serving process which links changed: one `host/slug` a line (the shared address has an empty host);
 -- `*` means all of them. A line break can't be in a slug.
 create function links.tell(p_links text[]) returns void
