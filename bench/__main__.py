@@ -13,12 +13,13 @@ from bench.bench import FULL_LENGTH, QUICK, Bench
 from bench.cluster import cluster
 from bench.figure import Figure
 from bench.machine import describe
-from bench.scenarios import batch, idle, load, query, single, track
+from bench.scenarios import batch, idle, load, query, redirect, single, track
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "batch": batch.run,
     "single": single.run,
     "track": track.run,
+    "redirect": redirect.run,
     "load": load.run,
     "query": query.run,
     "idle": idle.run,

@@ -73,7 +73,7 @@ class Traffic:
         self._step = step
         self._sessions = 0
         self._visitors = 0
-        self._agents = _agents(self._random)
+        self._agents = browsers(self._random)
         self._on_site = [self._arrive() for _ in range(_ON_SITE)]
 
     def events(self, count: int) -> Iterator[bytes]:
@@ -137,7 +137,8 @@ class Traffic:
         )
 
 
-def _agents(random: Random) -> list[str]:
+def browsers(random: Random) -> list[str]:
+    """Return user agents: some hundred browsers and a few crawlers."""
     people = [text.format(v=version, m=version % 10) for text in _BROWSERS for version in range(110, 150)]
     crawlers = [agent for entry in CRAWLER_USER_AGENTS_DATA for agent in entry["instances"][:1]]
     return people + random.sample(crawlers, 8)

@@ -109,12 +109,14 @@ class Application:
         self._works = works
         self._front: Front | None = None
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
         """Serve one connection, or the process's life."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif self._front is not None:
-            await self._front(scope, receive, send)
+            return self._live(receive, send)
+        if self._front is None:
+            msg = "the server took a request before its startup was complete"
+            raise RuntimeError(msg)
+        return self._front(scope, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -197,6 +199,8 @@ def _config(app: "Application | str", settings: Settings, *, workers: int = 1) -
         app,
         loop="uvloop",
         http=OneWriteProtocol,
+        # said, because it is guessed from whether the application is a coroutine function
+        interface="asgi3",
         lifespan="on",
         access_log=False,
         log_config=None,

@@ -24,7 +24,9 @@ from mainstem.events.sealing import Sealer
 from mainstem.events.signals import Notifier
 from mainstem.events.spool import Spool
 from mainstem.front.services import Services
+from mainstem.links.cache import LinkCache
 from mainstem.links.checks import CHECKS as LINK_CHECKS
+from mainstem.links.clicks import Clicks
 from mainstem.links.feed import FEEDS as LINK_FEEDS
 from mainstem.pii.box import Keyring
 from mainstem.platform import metrics
@@ -145,6 +147,11 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
             intake.on_commit(notifier.nudge)
             await intake.start()
             stack.push_async_callback(intake.stop)
+        links = LinkCache(dsn, settings)
+        if serves:
+            await links.start()
+            stack.push_async_callback(links.stop)
+        visitor_secret, ip_secret = derive(secret, "visitor"), derive(secret, "ip")
         services = Services(
             settings=settings,
             intake=intake,
@@ -154,8 +161,10 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
             pool=pool,
             sealer=sealer,
             trusted_proxies=parse_networks(settings.trusted_proxies),
-            visitor_secret=derive(secret, "visitor"),
-            ip_secret=derive(secret, "ip"),
+            links=links,
+            clicks=Clicks(intake, sealer, settings, visitor_secret=visitor_secret, ip_secret=ip_secret),
+            visitor_secret=visitor_secret,
+            ip_secret=ip_secret,
         )
         yield Hub(services=services, worker_pool=worker_pool, loader=loader, notifier=notifier)
 

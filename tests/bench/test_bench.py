@@ -27,6 +27,8 @@ TINY = Sizes(
     query_requests=5,
     idle_s=0.1,
     startups=1,
+    links=50,
+    visits=200,
 )
 
 

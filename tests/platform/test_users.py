@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from mainstem.platform import users
+from mainstem.platform import passwords, users
 from mainstem.platform.db import Pool
 from mainstem.platform.errors import ConflictError, InvalidFieldError, NotFoundError, RateLimitedError
 from mainstem.platform.users import LOCK_S, MOST_FAILURES, create_user, set_disabled, sign_in
@@ -107,13 +107,13 @@ async def test_unknown_emails_do_the_same_work(
     worker_pool: Pool, ana: users.User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verified: list[str] = []
-    verify = users._PASSWORDS.verify_and_update
+    verify = passwords._PASSWORDS.verify_and_update
 
     def counting(password: str, hashed: str) -> tuple[bool, str | None]:
         verified.append(hashed)
         return verify(password, hashed)
 
-    monkeypatch.setattr(users._PASSWORDS, "verify_and_update", counting)
+    monkeypatch.setattr(passwords._PASSWORDS, "verify_and_update", counting)
     await sign_in(worker_pool, EMAIL, "wrong")
     await sign_in(worker_pool, NOBODY, "wrong")
     known, unknown = (hashed.split("$")[1:4] for hashed in verified)

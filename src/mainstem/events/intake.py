@@ -107,6 +107,15 @@ class Intake:
         """
         if not events and not rejects:
             return Receipt("postgres", ())
+        return await self.submit(events, origin=origin, rejects=rejects)
+
+    def submit(
+        self, events: Sequence[NewEvent], *, origin: str = "http", rejects: Sequence[Reject] = ()
+    ) -> "asyncio.Future[Receipt]":
+        """Return a future that is done when the events and rejects are durable: as `commit`, for who need not wait.
+
+        Raises at once what `commit` raises before it waits; whatever else it raises is the future's.
+        """
         if not self._open:
             detail = "The service is stopping; send it again."
             raise UnavailableError(detail, retry_after_s=1)
@@ -124,7 +133,7 @@ class Intake:
         self._waiting_events += len(events)
         self._waiting_bytes += size
         self._wanted.set()
-        return await call.done
+        return call.done
 
     async def _run(self) -> None:
         while True:

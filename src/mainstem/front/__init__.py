@@ -13,6 +13,7 @@ import structlog
 
 from mainstem.front.body import ClientGoneError, Message, Receive
 from mainstem.front.ingest import Ingest
+from mainstem.front.redirect import Redirect, is_visit
 from mainstem.front.request import Reply, Request
 from mainstem.front.services import Services
 from mainstem.platform import metrics
@@ -51,6 +52,7 @@ class Front:
         """Put the hot path in front of `app`, which gets every other request, the lifespan and WebSockets."""
         ingest = Ingest(services)
         self._app = app
+        self._redirect = Redirect(services)
         self._mask = services.sealer.mask_sentence
         self._cors_origins = tuple(services.settings.cors_origins)
         self._tracker = tracker_asset(services.settings)
@@ -62,17 +64,23 @@ class Front:
             "/api/v1/events/batch": ingest.event_batch,
         }
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] == "http":
-            handler = self._posts.get(scope["path"])
-            if handler is not None:
-                await self._answer(handler, Request(scope, receive), send)
-                return
-            if scope["path"] == "/t.js" and scope["method"] in {"GET", "HEAD"}:
-                await _send(send, _script(self._tracker, Request(scope, receive)))
-                return
-        await self._app(scope, receive, send)
+    def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
+        """Answer one request. No coroutine itself: each one more is paid by every step of every request."""
+        if scope["type"] != "http":
+            return self._app(scope, receive, send)
+        path, method = scope["path"], scope["method"]
+        if method == "GET":
+            link = self._redirect.plain(scope)
+            if link is not None:
+                return self._redirect.go(link, scope, send)
+        handler = self._posts.get(path)
+        if handler is not None:
+            return self._answer(handler, Request(scope, receive), send)
+        if path == "/t.js" and method in {"GET", "HEAD"}:
+            return _send(send, _script(self._tracker, Request(scope, receive)))
+        if is_visit(scope) if path != "/" else self._redirect.owns_root(scope):
+            return self._redirect.visit(scope, receive, send)
+        return self._app(scope, receive, send)
 
     async def _answer(self, handler: Handler, request: Request, send: Send) -> None:
         started = perf_counter()

@@ -5,6 +5,8 @@ from ipaddress import IPv4Network, IPv6Network
 
 from mainstem.events.intake import Intake
 from mainstem.events.sealing import Sealer
+from mainstem.links.cache import LinkCache
+from mainstem.links.clicks import Clicks
 from mainstem.platform.auth import Authenticator
 from mainstem.platform.db import Pool
 from mainstem.platform.limits import RateLimiter
@@ -23,6 +25,8 @@ class Services:
     waiter: LoadWaiter
     pool: Pool
     sealer: Sealer
+    links: LinkCache
+    clicks: Clicks
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     visitor_secret: bytes
     ip_secret: bytes

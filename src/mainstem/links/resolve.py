@@ -76,8 +76,11 @@ class Link:
         self.headers = location(self.target_url)
         self.told = self.tell(self.target_url)
 
-    def tell(self, target_url: str, *, rule: int | None = None, variant: int | None = None) -> str:
-        """Return the beginning of the data of a click: a JSON object without its last brace."""
+    def tell(self, target_url: str, *, landed: str = "", rule: int | None = None, variant: int | None = None) -> str:
+        """Return the beginning of the data of a click: a JSON object without its last brace.
+
+        `landed` is the address with what the visit added to it: of that, only the campaign is told.
+        """
         click = Click(
             tracking_id=self.tracking_id,
             link_id=self.link_id,
@@ -86,7 +89,7 @@ class Link:
             target_url=target_url,
             rule=rule,
             variant=variant,
-            **dict(zip(UTM_NAMES, utm_of(target_url), strict=True)),  # type: ignore[arg-type]  # names and values of texts
+            **dict(zip(UTM_NAMES, utm_of(landed or target_url), strict=True)),  # type: ignore[arg-type]  # all are texts
         )
         return _encode(click).decode()[:-1]
 

@@ -42,9 +42,9 @@ def client_address(scope: Mapping[str, Any], trusted: Sequence[Network]) -> str 
     and means nothing. Garbage ends the walk at the last hop that was believed.
     """
     peer = scope.get("client")
-    connected = _parse(str(peer[0])) if peer else None
     if not trusted:
-        return None if connected is None else _text(connected)
+        return _canonical(str(peer[0])) if peer else None
+    connected = _parse(str(peer[0])) if peer else None
     # a Unix socket has no address: only a proxy on this machine can reach it
     if connected is not None and not _within(connected, trusted):
         return str(connected)
@@ -170,8 +170,9 @@ def _parse(text: str) -> Address | None:
 
 
 @lru_cache(maxsize=4_096)
-def _text(address: Address) -> str:
-    return str(address)
+def _canonical(text: str) -> str | None:
+    address = _parse(text)
+    return None if address is None else str(address)
 
 
 def _within(address: Address, networks: Sequence[Network]) -> bool:

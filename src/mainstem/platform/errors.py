@@ -74,6 +74,13 @@ class NotFoundError(MainstemError):
     status = 404
 
 
+class GoneError(MainstemError):
+    """That was there and is over."""
+
+    code = "gone"
+    status = 410
+
+
 class ConflictError(MainstemError):
     """That already exists or has changed meanwhile."""
 

@@ -74,6 +74,12 @@ LOADER_LAG_SECONDS: Final = Gauge(
     multiprocess_mode="livemax",
     registry=REGISTRY,
 )
+REDIRECTS: Final = Counter(
+    "mainstem_redirects", "Visits of short addresses, by what became of them.", ["fate"], registry=REGISTRY
+)
+CLICKS_LOST: Final = Counter(
+    "mainstem_clicks_lost", "Clicks that neither PostgreSQL nor the spool could keep.", registry=REGISTRY
+)
 RATE_LIMITED: Final = Counter("mainstem_rate_limited", "Requests refused by a limit.", ["limit"], registry=REGISTRY)
 AUTH_FAILURES: Final = Counter("mainstem_auth_failures", "Refused credentials.", ["reason"], registry=REGISTRY)
 ERRORS: Final = Counter("mainstem_errors", "Unexpected exceptions, by class.", ["kind"], registry=REGISTRY)
@@ -126,6 +132,16 @@ def load(*, batches: int, loaded: int, duplicates: int, rejected: int, seconds: 
 def loader_lag(seconds: float) -> None:
     """Set the time from receiving to loading of the newest loaded batch."""
     LOADER_LAG_SECONDS.set(seconds)
+
+
+def redirected(fate: str, visits: int) -> None:
+    """Count visits of short addresses: `go`, `head`, `missed`, `unrecorded` or another closed word."""
+    REDIRECTS.labels(fate).inc(visits)
+
+
+def clicks_lost(clicks: int) -> None:
+    """Count clicks whose visitors went on and that could not be kept."""
+    CLICKS_LOST.inc(clicks)
 
 
 def rate_limited(limit: str) -> None:

@@ -5,20 +5,17 @@ in a row lock an e-mail for 15 minutes; each attempt is counted before its passw
 guesses don't get further.
 """
 
-import asyncio
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
 from typing import Final, Literal, get_args
 from uuid import UUID
 
 import asyncpg
-from pwdlib import PasswordHash
 
+from mainstem.platform import passwords
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, Pool, load_queries, transaction
 from mainstem.platform.errors import (
@@ -39,15 +36,12 @@ SCOPES_OF_ROLE: Final[Mapping[str, frozenset[str]]] = {
 MOST_FAILURES: Final = 10
 LOCK_S: Final = 15 * 60
 SHORTEST_PASSWORD: Final = 8
-LONGEST_PASSWORD: Final = 1_024
+LONGEST_PASSWORD: Final = passwords.LONGEST
 _LONGEST_EMAIL: Final = 254
 _LONGEST_NAME: Final = 200
 _EMAIL: Final = re.compile(r"[^@\s\0]+@[^@\s\0]+")
 _LOCKED: Final = "Too many failed sign-ins; try again later."
 _QUERIES: Final = load_queries("mainstem.platform")
-_PASSWORDS: Final = PasswordHash.recommended()
-# each hash takes 64 MiB while it runs: a flood of sign-ins queues here and not in memory
-_HASHING: Final = ThreadPoolExecutor(max_workers=2, thread_name_prefix="argon2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +91,7 @@ async def create_user(  # noqa: PLR0913 - what a user is made of
         raise InvalidFieldError(f"A role is one of {', '.join(get_args(Role))}.", field="role")
     if len(name) > _LONGEST_NAME or "\0" in name:
         raise InvalidFieldError(f"A name has at most {_LONGEST_NAME} characters.", field="name")
-    hashed = await _hash(check_password(password))
+    hashed = await passwords.hashed(check_password(password))
     try:
         async with connection.transaction():
             row = await connection.fetchrow(_QUERIES["insert_user"], uuid7(), tenant_id, email, name, hashed, role)
@@ -152,7 +146,7 @@ async def sign_in(pool: Pool, email: str, password: str) -> SignedIn | None:
         locked_s = await _count_stranger(connection, email) if row is None else _locked_s(row)
     if locked_s is not None:
         raise RateLimitedError(_LOCKED, retry_after_s=locked_s)
-    right, better = await _verify(password, row["password_hash"] if row is not None else None)
+    right, better = await passwords.verify(password, row["password_hash"] if row is not None else None)
     if row is None or not right or row["disabled_at"] is not None:
         return None
     async with transaction(pool) as connection:
@@ -178,29 +172,6 @@ async def _count_stranger(connection: Connection, email: str) -> int | None:
     failures = 1 if failures >= MOST_FAILURES else failures + 1
     await connection.execute(_QUERIES["count_stranger"], subject, now, failures)
     return None
-
-
-@lru_cache(maxsize=1)
-def _nobodys_hash() -> str:
-    return _PASSWORDS.hash("the password of nobody")
-
-
-async def _hash(password: str) -> str:
-    return await asyncio.get_running_loop().run_in_executor(_HASHING, _PASSWORDS.hash, password)
-
-
-async def _verify(password: str, hashed: str | None) -> tuple[bool, str | None]:
-    """Tell whether the password is right, and its better hash when the parameters have moved on."""
-    return await asyncio.get_running_loop().run_in_executor(_HASHING, _verified, password, hashed)
-
-
-def _verified(password: str, hashed: str | None) -> tuple[bool, str | None]:
-    if len(password) > LONGEST_PASSWORD:
-        password, hashed = "", None
-    # made on the first call whoever asks, so that its cost tells nothing
-    nobody = _nobodys_hash()
-    right, better = _PASSWORDS.verify_and_update(password, hashed or nobody)
-    return (right, better) if hashed is not None else (False, None)
 
 
 def _read(row: asyncpg.Record) -> User:

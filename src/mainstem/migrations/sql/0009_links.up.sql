@@ -118,9 +118,9 @@ select platform.protect(t) from unnest(array[
   'links.domain', 'links.campaign', 'links.tracked_link', 'links.tag', 'links.click_budget']::regclass[]) t;
 
 -- Takes clicks of links with a limit, as many as are left; one row a link, in the order of their ids, so that two
--- processes can't deadlock.
-create function links.spend(p_links bigint[], p_tenants integer[], p_limits bigint[], p_clicks bigint[])
-returns table (link_id bigint, granted bigint)
+-- processes can't deadlock. `available` is what was left before.
+create function links.spend(p_links bigint[], p_limits bigint[], p_clicks bigint[])
+returns table (link_id bigint, granted bigint, available bigint)
 language plpgsql
 as $$
 #variable_conflict use_column
@@ -129,8 +129,7 @@ declare
   v_used bigint;
 begin
   for asked in
-    select a.link_id, a.tenant_id, a.most, a.clicks
-    from unnest(p_links, p_tenants, p_limits, p_clicks) as a (link_id, tenant_id, most, clicks)
+    select a.link_id, a.most, a.clicks from unnest(p_links, p_limits, p_clicks) as a (link_id, most, clicks)
     order by a.link_id
   loop
     -- a link that was deleted meanwhile has no budget any more
@@ -139,15 +138,16 @@ begin
     on conflict (link_id) do nothing;
     select b.used into v_used from links.click_budget b where b.link_id = asked.link_id for update;
     link_id := asked.link_id;
-    granted := case when found then greatest(least(asked.clicks, asked.most - v_used), 0) else 0 end;
+    available := case when found then greatest(asked.most - v_used, 0) else 0 end;
+    granted := least(asked.clicks, available);
     update links.click_budget b set used = b.used + granted where b.link_id = asked.link_id and granted > 0;
     return next;
   end loop;
 end $$;
-comment on function links.spend(bigint[], integer[], bigint[], bigint[]) is
+comment on function links.spend(bigint[], bigint[], bigint[]) is
   'Takes clicks of links with a limit; returns how many of those asked for were left.';
-revoke execute on function links.spend(bigint[], integer[], bigint[], bigint[]) from public;
-grant execute on function links.spend(bigint[], integer[], bigint[], bigint[]) to mainstem_worker;
+revoke execute on function links.spend(bigint[], bigint[], bigint[]) from public;
+grant execute on function links.spend(bigint[], bigint[], bigint[]) to mainstem_worker;
 
 -- Tells every serving process which links changed: one `host/slug` a line (the shared address has an empty host);
 -- `*` means all of them. A line break can't be in a slug.
