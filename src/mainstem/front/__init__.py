@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import structlog
 
+import mainstem
 from mainstem.front.body import ClientGoneError, Message, Receive
+from mainstem.front.clicks import BATCH, HEALTH, TEST, ClickIngest, shape
 from mainstem.front.ingest import Ingest
 from mainstem.front.redirect import Redirect, is_visit
 from mainstem.front.request import Reply, Request
@@ -20,7 +22,7 @@ from mainstem.platform import metrics
 from mainstem.platform.addresses import origin_allowed
 from mainstem.platform.errors import MainstemError, RateLimitedError, UnauthorizedError, UnavailableError
 from mainstem.platform.log import capture
-from mainstem.platform.problems import MethodNotAllowedError, render
+from mainstem.platform.problems import MethodNotAllowedError, Shape, render
 from mainstem.site.tracker import Asset, answer, tracker_asset
 
 __all__ = ["Front", "Services"]
@@ -56,7 +58,12 @@ class Front:
         self._mask = services.sealer.mask_sentence
         self._cors_origins = tuple(services.settings.cors_origins)
         self._tracker = tracker_asset(services.settings)
+        clicks = ClickIngest(ingest, mainstem.__version__)
+        self._gets: dict[str, Handler] = {HEALTH: clicks.health}
+        self._shapes: dict[str, Shape] = dict.fromkeys((HEALTH, TEST, BATCH), shape)
         self._posts: dict[str, Handler] = {
+            TEST: clicks.test,
+            BATCH: clicks.batch,
             "/api/v1/track": ingest.track,
             "/api/v1/track/async": ingest.track_async,
             "/api/v1/track/bulk": ingest.track_bulk,
@@ -73,7 +80,7 @@ class Front:
             link = self._redirect.plain(scope)
             if link is not None:
                 return self._redirect.go(link, scope, send)
-        handler = self._posts.get(path)
+        handler = self._posts.get(path) or self._gets.get(path)
         if handler is not None:
             return self._answer(handler, Request(scope, receive), send)
         if path == "/t.js" and method in {"GET", "HEAD"}:
@@ -86,12 +93,13 @@ class Front:
         started = perf_counter()
         path, method = request.scope["path"], request.scope["method"]
         try:
-            if method == "POST":
-                reply = await handler(request)
-            elif method == "OPTIONS":
+            if method == "OPTIONS":
                 reply = Reply(204, b"", list(_PREFLIGHT))
+            elif method == ("POST" if path in self._posts else "GET"):
+                reply = await handler(request)
             else:
-                raise MethodNotAllowedError("This address takes POST.", headers={"Allow": "POST, OPTIONS"})  # noqa: TRY301
+                takes = "POST" if path in self._posts else "GET"
+                raise MethodNotAllowedError(f"This address takes {takes}.", headers={"Allow": f"{takes}, OPTIONS"})  # noqa: TRY301
         except ClientGoneError:
             return
         except MainstemError as error:
@@ -115,7 +123,7 @@ class Front:
 
     def _refused(self, error: MainstemError, request: Request, path: str) -> Reply:
         _count_refusal(error)
-        status, headers, body = render(error, request.request_id)
+        status, headers, body = render(error, request.request_id, self._shapes.get(path))
         # the sender may read what it wrote, a log may not keep it
         detail = self._mask(error.detail)
         log.info("refused", request_id=request.request_id, path=path, status=status, code=error.code, detail=detail)

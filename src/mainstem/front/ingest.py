@@ -18,7 +18,7 @@ from mainstem.platform.addresses import client_address, stored_ip, visitor_key
 from mainstem.platform.auth import Caller
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import Pool, is_transient, load_queries, transaction
-from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError
+from mainstem.platform.errors import BadRequestError, InvalidFieldError, PayloadTooLargeError, UnauthorizedError
 from mainstem.site.receive import KNOWN_MEMBERS, known_event, site_event, without_address
 
 Decode = Callable[[bytes, Sender], Accepted]
@@ -56,11 +56,13 @@ class Ingest:
         """Bind the process's parts and precompute what every request shares."""
         settings = services.settings
         self._services = services
+        self.sealer = services.sealer
+        self.commit = services.intake.commit
         # where PII_FIELDS names one of its members, such an event may hold personal data after all
         personal = any(services.sealer.names.find(name) for name in KNOWN_MEMBERS)
         self._decode_known = None if personal else known_event
-        self._max_body = settings.max_body_bytes
-        self._max_event = settings.max_event_bytes
+        self.max_body = settings.max_body_bytes
+        self.max_event = settings.max_event_bytes
         self._max_events = settings.max_events_per_request
         self._future = timedelta(seconds=settings.future_tolerance_seconds)
         # a visitor sends several events in a row
@@ -105,7 +107,7 @@ class Ingest:
         headers = request.headers
         body = await read_body(
             request.receive,
-            limit=self._max_body if caller else _MAX_UNKNOWN_CALLER_BYTES,
+            limit=self.max_body if caller else _MAX_UNKNOWN_CALLER_BYTES,
             encoding=headers.get(b"content-encoding"),
             length=headers.get(b"content-length"),
         )
@@ -114,8 +116,19 @@ class Ingest:
             body = mend_surrogates(body)
         if caller is None:
             caller = await caller_in_body(self._services, request, body)
+        return caller, self.sender(request, caller), body
+
+    async def caller(self, request: Request) -> Caller:
+        """Return the caller that the headers name. Raises UnauthorizedError, ForbiddenError."""
+        caller = await caller_of(self._services, request)
+        if caller is None:
+            raise UnauthorizedError
+        return caller
+
+    def sender(self, request: Request, caller: Caller) -> Sender:
+        """Return what all events of a request share."""
         user_agent = request.text(b"user-agent")
-        sender = Sender(
+        return Sender(
             caller.tenant_id,
             utc_now(),
             client_address(request.scope, self._services.trusted_proxies),
@@ -125,20 +138,23 @@ class Ingest:
             self._stored_ip,
             self._visitor_key,
         )
-        return caller, sender, body
+
+    async def spend(self, caller: Caller, ip: str | None, events: int) -> None:
+        """Take events from the caller's quota. Raises RateLimitedError."""
+        await spend(self._services, caller, ip, events)
 
     async def _one(self, request: Request, decode: Decode) -> tuple[Accepted, Receipt]:
         caller, sender, body = await self._admit(request)
         await spend(self._services, caller, sender.ip, 1)
-        if len(body) > self._max_event:
-            raise PayloadTooLargeError(f"An event may have at most {self._max_event:,} bytes.")
+        if len(body) > self.max_event:
+            raise PayloadTooLargeError(f"An event may have at most {self.max_event:,} bytes.")
         check_depth(body)
         try:
             accepted = decode(body, sender)
         except RefusedError as error:
             if error.code == "invalid_json":
                 raise BadRequestError(error.reason) from None
-            await self._services.intake.commit((), rejects=(_reject(sender, error, body),))
+            await self._services.intake.commit((), rejects=(reject_of(sender, error, body),))
             raise InvalidFieldError(error.reason, field=error.field, code=error.code) from None
         if self._services.sealer.in_body(body):
             accepted = (self._services.sealer.mark(accepted[0]), accepted[1])
@@ -180,17 +196,17 @@ class Ingest:
         for index, raw in enumerate(raws):
             text = bytes(raw)
             try:
-                if len(text) > self._max_event:
-                    reason = f"An event may have at most {self._max_event:,} bytes."
+                if len(text) > self.max_event:
+                    reason = f"An event may have at most {self.max_event:,} bytes."
                     raise RefusedError("payload_too_large", reason)  # noqa: TRY301 - one exit per refused item
                 accepted = None if decode_known is None else decode_known(text, sender)
                 if accepted is None:
                     decode_known = None
                     if not is_shallow(text):
-                        _check_item(text)
+                        check_item(text)
                     accepted = decode(text, sender)
             except RefusedError as error:
-                rejects.append(_reject(sender, error, text))
+                rejects.append(reject_of(sender, error, text))
                 refused = _Item(index, success=False, status="rejected")
                 refused.code, refused.error, refused.field = error.code, error.reason, error.field
                 results.append(refused)
@@ -219,14 +235,16 @@ async def outcome(pool: Pool, event: NewEvent, batch_id: int) -> str:
     return "duplicate" if repeat else "processed"
 
 
-def _check_item(text: bytes) -> None:
+def check_item(text: bytes) -> None:
+    """Refuse an event that is nested too deep. Raises RefusedError."""
     try:
         check_depth(text)
     except BadRequestError as error:
         raise RefusedError("too_deep", str(error)) from None
 
 
-def _reject(sender: Sender, error: RefusedError, text: bytes) -> Reject:
+def reject_of(sender: Sender, error: RefusedError, text: bytes) -> Reject:
+    """Return what is kept of a refused event."""
     payload = text[:65_536].decode(errors="replace").replace("\x00", "\ufffd")
     payload = without_address(payload, sender)
     return Reject(sender.tenant_id, None, "intake", error.code, error.reason, error.field, None, "http", payload)

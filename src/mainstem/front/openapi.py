@@ -116,6 +116,76 @@ SCHEMAS: Final[dict[str, _Schema]] = {
         },
         required=["success", "event_id", "status", "timestamp"],
     ),
+    "Click": _object(
+        {
+            "tracking_id": _text(
+                "Name of the link; one that was never registered is welcome.", minLength=1, maxLength=100
+            ),
+            "clicked_at": {
+                "anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}],
+                "description": "ISO 8601; now when absent.",
+            },
+            **{
+                name: {"anyOf": [{"type": "string", "maxLength": limit}, {"type": "null"}], "description": text}
+                for name, limit, text in (
+                    ("ip_address", 45, "The visitor's address; kept as IP_MODE says."),
+                    ("user_agent", 500, "The visitor's user agent."),
+                    ("referrer_url", 1000, "Address of the page before."),
+                    ("click_source", 50, "Where it was seen; external_domain when absent."),
+                    ("session_id", 100, "The sender's session."),
+                    ("event_id", 128, "Idempotency: the same id is never counted twice."),
+                )
+            },
+            "metadata": {"anyOf": [{"type": "object"}, {"type": "null"}], "description": "Anything else."},
+        },
+        required=["tracking_id"],
+    ),
+    "ClickBatch": _object(
+        {"events": {"type": "array", "items": _ref("Click"), "minItems": 1, "maxItems": 1000}}, required=["events"]
+    ),
+    "ClickBatchAnswer": _object(
+        {
+            "success": {"type": "boolean"},
+            "message": {"type": "string"},
+            "warning": {"type": "string"},
+            "results": _object(
+                {
+                    **{name: {"type": "integer"} for name in ("total_events", "successful", "failed", "duplicates")},
+                    "errors": {"type": "array", "items": {"type": "string"}},
+                    "error_details": {"type": "array", "items": {"type": "object"}},
+                },
+                required=["total_events", "successful", "failed", "duplicates", "errors"],
+            ),
+            "durable": _text("`spool` when the database is away: stored, and loaded when it is back."),
+            "timestamp": {"type": "string", "format": "date-time"},
+        },
+        required=["success", "message", "results", "timestamp"],
+    ),
+    "ClickRefusal": _object(
+        {
+            "success": {"type": "boolean"},
+            "error": {"type": "string"},
+            "message": {"type": "string"},
+            "validation_errors": {"type": "array", "items": {"type": "string"}},
+            "error_details": {"type": "array", "items": {"type": "object"}},
+            "code": {"type": "string"},
+            "request_id": {"type": "string"},
+            "timestamp": {"type": "string", "format": "date-time"},
+        },
+        required=["success", "error", "message", "code", "timestamp"],
+        description="A refusal in the shape of the tracking-ingest contract.",
+    ),
+    "ClickHealth": _object(
+        {name: {"type": "string"} for name in ("status", "service", "version", "timestamp")},
+        required=["status", "service", "version", "timestamp"],
+    ),
+    "ClickTest": _object(
+        {
+            **{name: {"type": "boolean"} for name in ("success", "authenticated")},
+            **{name: {"type": "string"} for name in ("message", "timestamp")},
+        },
+        required=["success", "message", "authenticated", "timestamp"],
+    ),
     "Problem": _object(
         {
             "type": {"type": "string"},
@@ -216,6 +286,59 @@ PATHS: Final[dict[str, _Schema]] = {
     ),
 }
 
+_KEYED: Final = [{"apiKey": []}, {"bearer": []}]
+_REFUSED: Final = {
+    "400": "The body, or every event in it, is refused; nothing is stored.",
+    "401": "No valid API key.",
+    "403": "The key lacks the scope ingest.",
+    "413": "The body is too large.",
+    "415": "The body is no JSON.",
+    "429": "Too many events; Retry-After says when to try again.",
+    "503": "Nothing can be stored right now; Retry-After says when to try again.",
+}
+
+
+def _click_answers(answers: dict[str, tuple[str, str]], refused: tuple[str, ...]) -> _Schema:
+    told = {**answers, **{status: (_REFUSED[status], "ClickRefusal") for status in refused}}
+    return {
+        status: {"description": text, "content": {"application/json": {"schema": _ref(schema)}}}
+        for status, (text, schema) in sorted(told.items())
+    }
+
+
+CLICK_PATHS: Final[dict[str, _Schema]] = {
+    "/api/tracking-ingest/health": {
+        "get": {
+            "operationId": "tracking_ingest_health",
+            "summary": "Whether clicks are taken",
+            "tags": ["links"],
+            "security": [],
+            "responses": _click_answers({"200": ("This process answers.", "ClickHealth")}, ()),
+        }
+    },
+    "/api/tracking-ingest/test": {
+        "post": {
+            "operationId": "tracking_ingest_test",
+            "summary": "Check an API key",
+            "tags": ["links"],
+            "security": _KEYED,
+            "responses": _click_answers({"200": ("The key is right.", "ClickTest")}, ("401", "403")),
+        }
+    },
+    "/api/tracking-ingest/batch": {
+        "post": {
+            "operationId": "tracking_ingest_batch",
+            "summary": "Send up to 1,000 clicks",
+            "tags": ["links"],
+            "security": _KEYED,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": _ref("ClickBatch")}}},
+            "responses": _click_answers(
+                {"200": ("Stored durably.", "ClickBatchAnswer"), "207": (_PARTLY, "ClickBatchAnswer")}, tuple(_REFUSED)
+            ),
+        }
+    },
+}
+
 TRACKER: Final[_Schema] = {
     "get": {
         "operationId": "tracker_script",
@@ -232,7 +355,7 @@ TRACKER: Final[_Schema] = {
 
 def merge_into(document: dict[str, Any]) -> dict[str, Any]:
     """Add the hot path's paths and schemas to FastAPI's OpenAPI document, in place."""
-    document["paths"] = dict(sorted({**document.get("paths", {}), **PATHS, "/t.js": TRACKER}.items()))
+    document["paths"] = dict(sorted({**document.get("paths", {}), **PATHS, **CLICK_PATHS, "/t.js": TRACKER}.items()))
     components = document.setdefault("components", {})
     components["schemas"] = dict(sorted({**components.get("schemas", {}), **SCHEMAS}.items()))
     return document
