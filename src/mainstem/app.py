@@ -20,6 +20,12 @@ from mainstem.front import Front
 from mainstem.front.one_write import OneWriteProtocol
 from mainstem.front.openapi import merge_into
 from mainstem.hub import Hub, open_hub
+from mainstem.links.contract import PREFIX as LINK_TRACKING
+from mainstem.links.contract import build_contract_router
+from mainstem.links.contract import shape as link_tracking_shape
+from mainstem.links.routes import build_router as links_router
+from mainstem.links.settings_routes import build_settings_router
+from mainstem.links.stats_routes import build_stats_router
 from mainstem.platform import api_docs, health, http, log, metrics, migrate
 from mainstem.platform.auth import require
 from mainstem.platform.auth_routes import router as auth_router
@@ -57,7 +63,7 @@ def create_api(settings: Settings) -> FastAPI:
     api = FastAPI(
         title="Mainstem", version=mainstem.__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None
     )
-    http.install(api, settings)
+    http.install(api, settings, shapes={LINK_TRACKING: link_tracking_shape})
     api_docs.install(api)
 
     def hub() -> Hub:
@@ -71,6 +77,8 @@ def create_api(settings: Settings) -> FastAPI:
     api.include_router(auth_router)
     api.include_router(site_router(pool=pool, require=require, process=lambda tenant_id: hub().process(tenant_id)))
     api.include_router(subjects_router(pool=pool, keyring=lambda: hub().services.sealer.keyring, require=require))
+    for build in (build_stats_router, build_settings_router, links_router, build_contract_router):
+        api.include_router(build(pool=pool, require=require, settings=settings))
     if settings.metrics_enabled:
         api.include_router(metrics.router())
 

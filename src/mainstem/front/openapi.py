@@ -286,7 +286,7 @@ PATHS: Final[dict[str, _Schema]] = {
     ),
 }
 
-_KEYED: Final = [{"apiKey": []}, {"bearer": []}]
+_KEYED: Final[list[_Schema]] = [{"apiKey": []}, {"bearer": []}]
 _REFUSED: Final = {
     "400": "The body, or every event in it, is refused; nothing is stored.",
     "401": "No valid API key.",

@@ -1,19 +1,13 @@
 """The answers of the site API, field by field as CONTRACTS part B names them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, PlainSerializer, WithJsonSchema
+from pydantic import BaseModel, Field
 
-from mainstem.platform.clock import rfc3339
-from mainstem.site.read import Bots, Dimension, Interval
-
-Moment = Annotated[
-    datetime,
-    PlainSerializer(rfc3339, return_type=str),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
-"""A time in an answer: RFC 3339, UTC, `Z`."""
+from mainstem.platform.answers import Moment
+from mainstem.platform.calendar import Bots
+from mainstem.site.read import Dimension, Interval
 
 
 class EventStatus(BaseModel):

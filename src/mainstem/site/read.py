@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from mainstem.platform.calendar import Bots
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, Pool, load_queries, transaction
 from mainstem.vault import latency
@@ -18,14 +19,6 @@ PROCESS_WAIT_S: Final = 10.0
 LATENCY_WINDOW: Final = timedelta(hours=1)
 RATE_WINDOW: Final = timedelta(minutes=5)
 _sql: Final = load_queries("mainstem.site")
-
-
-class Bots(StrEnum):
-    """Whose traffic is counted."""
-
-    EXCLUDE = "exclude"
-    INCLUDE = "include"
-    ONLY = "only"
 
 
 class Dimension(StrEnum):

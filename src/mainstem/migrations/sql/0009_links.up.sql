@@ -93,6 +93,11 @@ comment on column links.tracked_link.rules is
 comment on column links.tracked_link.variants is 'A/B test: [{"target_url", "weight"}]; a visitor always meets the same.';
 comment on column links.tracked_link.active is 'False: visits are answered 410.';
 comment on column links.tracked_link.archived_at is 'Archived links still redirect; lists leave them out.';
+-- what lists search by: the beginning of a slug, words of title and description
+create index tracked_link_prefix_idx on links.tracked_link (tenant_id, lower(slug) text_pattern_ops);
+create index tracked_link_words_idx on links.tracked_link
+  using gin (to_tsvector('simple', coalesce(title, '') || ' ' || coalesce(description, '')))
+  where title is not null or description is not null;
 create index tracked_link_newest_idx on links.tracked_link (tenant_id, link_id desc);
 create index tracked_link_tags_idx on links.tracked_link using gin (tags) where tags <> '{}';
 create index tracked_link_campaign_idx on links.tracked_link (tenant_id, campaign_id, link_id desc) where campaign_id is not null;
