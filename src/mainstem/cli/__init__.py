@@ -15,6 +15,7 @@ from mainstem.cli import (
     docs,
     importing,
     keys,
+    links,
     migrations,
     rejects,
     serving,
@@ -50,6 +51,7 @@ app.add_typer(database.app, name="db")
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
+app.add_typer(links.app, name="links")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
 vault.app.command("check")(vault_check.check)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from mainstem.hub import open_hub
+from mainstem.links.demo import load_demo_links
 from mainstem.platform import keys, users
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import load_queries, transaction
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from mainstem.platform.settings import Settings
 
 EMAIL: Final = "demo@example.com"
-_SCOPES: Final = ("ingest", "read")
+_SCOPES: Final = ("admin",)
+"""All that a newcomer may want to try, in a tenant whose data is made up."""
 _QUERIES: Final = load_queries("mainstem.cli")
 
 
@@ -52,7 +54,9 @@ async def _ensure(settings: "Settings", dsn: str, data_dir: Path, key_file: Path
     if key is not None and await _is_live(dsn, key):
         return Demo(fresh=False, key=key, password=password, key_file=key_file, password_file=password_file)
     async with open_hub(settings, dsn, data_dir, serves=True, works=False) as hub:
-        loaded = await load_demo(hub.services.intake, hub.worker_pool, settings, now=utc_now())
+        now = utc_now()
+        loaded = await load_demo(hub.services.intake, hub.worker_pool, settings, now=now)
+        await load_demo_links(hub.services.intake, hub.worker_pool, loaded.tenant_id, settings, now=now)
         async with transaction(hub.worker_pool) as connection:
             made = await keys.create_key(connection, loaded.tenant_id, scopes=_SCOPES, label="demo")
             password = await _ensure_user(connection, loaded.tenant_id, password)

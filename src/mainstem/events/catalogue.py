@@ -63,6 +63,60 @@ KINDS: Final = (
         (Field("page_url", "Address of the page; also `url`."), *_SITE_FIELDS),
     ),
     EventKind(
+        "link.clicked",
+        "A tracked link was clicked. The event's subject is the tracking id.",
+        "the redirect (source `links`) and POST /api/tracking-ingest/batch (source `tracking-ingest`)",
+        (
+            Field("tracking_id", "Name of the link within the tenant.", required=True),
+            Field("link_id", "The link; absent where it was never registered."),
+            Field("host", "Host of the link's domain; absent for the hub's own address."),
+            Field("target_url", "Where the visitor was sent, without what the visit added."),
+            Field("click_source", "`redirect`, or what the sender says: external_domain when it says nothing."),
+            Field("referrer_url", "Address of the page before."),
+            Field("session_id", "The sender's session."),
+            Field("metadata", "What the sender added."),
+            Field("label", "`prefetch` or `preview`: somebody only looked ahead; counted with the bots."),
+            Field("rule", "Number of the redirect rule that decided, from 1."),
+            Field("variant", "Number of the variant that was shown, from 1."),
+            Field("country", "ISO 3166-1 alpha-2, where GEOIP_FILE is set; city likewise."),
+            Field("language", "The browser's first language."),
+            Field("utm_source", "Campaign of the link and of the visit; the other utm_* likewise."),
+        ),
+    ),
+    EventKind(
+        "link.missed",
+        "An address was visited that is no link.",
+        "the redirect",
+        (
+            Field("slug", "The path that was asked for.", required=True),
+            Field("missed", "base_url, invalid_short_url or regular_404."),
+            Field("host", "Host of a tenant's own; absent for the hub's own address."),
+            Field("referrer_url", "Address of the page before."),
+        ),
+    ),
+    *(
+        EventKind(
+            f"link.{verb}",
+            sentence,
+            "the links API and `mainstem links`",
+            (
+                Field("tracking_id", "Name of the link within the tenant; also the event's subject.", required=True),
+                Field("link_id", "The link.", required=True),
+                Field("host", "Host of its domain; empty for the hub's own address."),
+                Field("slug", "The path after the host's slash."),
+                Field("target_url", "Where it leads."),
+                Field("tags", "Its tags; title, description, campaign, utm_* and the other fields likewise."),
+                Field("active", "Whether it redirects; archived likewise."),
+                Field("by", "Who changed it: `key:<id>`, `user:<id>` or `cli`."),
+            ),
+        )
+        for verb, sentence in (
+            ("created", "A tracked link was made."),
+            ("updated", "A tracked link was changed; the fields say what it is now."),
+            ("deleted", "A tracked link was deleted; the fields say what it was."),
+        )
+    ),
+    EventKind(
         "subject.erased",
         "A person was erased: whoever keeps a copy of what is known about the subject deletes it now.",
         "the subjects API and `mainstem subject erase`",

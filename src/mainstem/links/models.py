@@ -13,7 +13,9 @@ Word = Annotated[str, StringConstraints(max_length=200)]
 Host = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, to_lower=True, pattern=r"^$|^[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?$"
+        strip_whitespace=True,
+        to_lower=True,
+        pattern=r"^$|^[A-Za-z0-9]([A-Za-z0-9.-]{0,250}[A-Za-z0-9])?(:[0-9]{1,5})?$",
     ),
 ]
 
