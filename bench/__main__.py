@@ -13,7 +13,7 @@ from bench.bench import FULL_LENGTH, QUICK, Bench
 from bench.cluster import cluster
 from bench.figure import Figure
 from bench.machine import describe
-from bench.scenarios import batch, idle, load, query, redirect, single, track
+from bench.scenarios import batch, clicks, idle, load, query, redirect, single, track
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "batch": batch.run,
@@ -22,6 +22,7 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "redirect": redirect.run,
     "load": load.run,
     "query": query.run,
+    "clicks": clicks.run,
     "idle": idle.run,
 }
 _RUNS: Final = 5

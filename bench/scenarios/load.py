@@ -38,9 +38,9 @@ def run(bench: Bench) -> list[Figure]:
     fill(bench, events)
     for table in ("raw.batch", "raw.event"):
         cluster.keep(table)
-    both = [_load(bench, events, processes=2) for _ in range(bench.runs)]
+    both = [load_kept(bench, events, processes=2) for _ in range(bench.runs)]
     # of ten millions, the hours are better spent otherwise
-    one = [_load(bench, events, processes=1)] if events <= _MOST_FOR_ONE else []
+    one = [load_kept(bench, events, processes=1)] if events <= _MOST_FOR_ONE else []
     checks = [run_command(cluster, "vault", "check", "--json") for _ in range(2)]
     bench.say(f"check: {checks[0]:.1f} s, again {checks[1]:.1f} s")
     costs = [
@@ -69,7 +69,7 @@ def run(bench: Bench) -> list[Figure]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Loaded:
+class Loaded:
     """One loading of the backlog."""
 
     loads: list[tuple[float, int]]
@@ -78,7 +78,7 @@ class _Loaded:
     """Most resident memory of a loading process at any time."""
 
 
-def _load(bench: Bench, events: int, *, processes: int) -> _Loaded:
+def load_kept(bench: Bench, events: int, *, processes: int) -> Loaded:
     """Put the backlog back and load it."""
     cluster = bench.cluster
     cluster.clear()
@@ -91,7 +91,7 @@ def _load(bench: Bench, events: int, *, processes: int) -> _Loaded:
         peak_mb = max(memory_mb(pid, "VmHWM") for pid in pids)
     loads = [(at, int(loaded)) for at, loaded in cluster.numbers(_LOADS)]
     bench.say(f"load in {processes}: {rate(loads, 0, events):,.0f} events/s, at most {peak_mb:.0f} MB")
-    return _Loaded(loads, peak_mb)
+    return Loaded(loads, peak_mb)
 
 
 def rate(loads: list[tuple[float, int]], start: int, end: int) -> float:
@@ -122,7 +122,13 @@ async def _fill(bench: Bench, events: int) -> None:
 
 
 def _received(texts: list[bytes], tenant_id: int) -> list[NewEvent]:
-    sender = Sender(
+    sender = sender_of(tenant_id)
+    return [site_event(text, sender)[0] for text in texts]
+
+
+def sender_of(tenant_id: int) -> Sender:
+    """Return a server that sends for its visitors now."""
+    return Sender(
         tenant_id=tenant_id,
         received_at=utc_now(),
         ip=None,
@@ -130,6 +136,5 @@ def _received(texts: list[bytes], tenant_id: int) -> list[NewEvent]:
         server=True,
         future_tolerance=timedelta(minutes=5),
         stored_ip=lambda ip: ip,
-        visitor_key=lambda *_: "h:0",
+        visitor_key=lambda _tenant, ip, agent, _at: f"h:{hash((ip, agent)) & 0xFFFF_FFFF:x}",
     )
-    return [site_event(text, sender)[0] for text in texts]

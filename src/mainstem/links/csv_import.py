@@ -95,9 +95,7 @@ async def _take_batch(  # noqa: PLR0913 - as take
             for (line, _), given, one in zip(batch, wanted, made, strict=True):
                 if isinstance(one, int):
                     told.created += 1
-                elif (
-                    isinstance(one, ConflictError) and one.code == "slug_taken" and not isinstance(given, MainstemError)
-                ):
+                elif isinstance(one, ConflictError) and not isinstance(given, MainstemError):
                     slug = normalized(str(given["slug"]))
                     link_id = await store.find_place(connection, scope.tenant_id, str(given.get("host", "")), slug)
                     if link_id is None:
