@@ -18,6 +18,10 @@ from mainstem.site.receive import known_event
 def test_members_that_pii_fields_names_are_never_taken_for_known(fields, decode) -> None:
     sealer = Sealer(fields, Keyring(bytes(32)))
     services = SimpleNamespace(
-        settings=Settings(_env_file=None), sealer=sealer, ip_secret=b"x" * 32, visitor_secret=b"x" * 32
+        intake=SimpleNamespace(commit=None),
+        settings=Settings(_env_file=None),
+        sealer=sealer,
+        ip_secret=b"x" * 32,
+        visitor_secret=b"x" * 32,
     )
     assert Ingest(services)._decode_known is decode

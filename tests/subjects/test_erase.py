@@ -86,7 +86,7 @@ async def test_exports_attributes_events_and_visits(hub: Hub) -> None:
         page("/other", {"email": "bob@example.com"}, visitor="v:2"),
     )
     document = await hub.export(await hub.subject(email="anna@example.com"))
-    assert document["counts"] == {"attributes": 2, "events": 1, "site_events": 2}
+    assert document["counts"] == {"attributes": 2, "events": 1, "site_events": 2, "clicks": 0}
     assert document["events"][0]["data"] == {"email": "anna@example.com", "first_name": "Anna", "total": 10.5}
     assert document["attributes"][0]["sealed"] == {"email": ["anna@example.com"], "firstname": ["Anna"]}
     assert {one["page_url"] for one in document["site_events"]} == {

@@ -19,7 +19,9 @@ TABLES = (
     "vault.event_seen vault.hub_visitor vault.hub_session vault.hub_page vault.hub_campaign vault.lnk_session_visitor "
     "vault.sat_page vault.sat_visitor_device vault.nhl_site_event vault.nhl_event vault.hub_customer "
     "vault.lnk_customer_visitor vault.sat_customer_site_pii vault.sat_customer_pii business.session business.site_hour "
-    "business.visitor_day business.site_day"
+    "business.visitor_day business.site_day vault.hub_tracked_link vault.sat_tracked_link vault.nhl_click "
+    "vault.sat_customer_click_pii business.link_time business.link_day business.link_visitor_day business.link_total "
+    "business.missed_day"
 ).split()
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 
@@ -31,6 +33,18 @@ def visit(minute: float, number: int = 0, *, message: str | None = None, **field
     event = raw_event(data, visitor=f"v:{number % 4}", occurred_at=NOW + timedelta(minutes=minute))._replace(**fields)
     uid = uuid7() if message is None else event_uid(event.tenant_id, "site", message)
     return NewEvent(*event._replace(received_at=NOW, event_uid=uid, message_id=message)[1:])
+
+
+def linked(kind: str, number: int, **data: object) -> NewEvent:
+    """Return an event about one of three links: a click, a change, or a visit that met none."""
+    told = {
+        "tracking_id": f"l{number % 3}",
+        "slug": f"p{number % 2}",
+        "target_url": f"https://example.com/{number % 2}",
+        **data,
+    }
+    event = visit(number * 11, number, kind=f"link.{kind}", data=json.dumps(told))
+    return event._replace(subject=None if kind == "missed" else f"l{number % 3}")
 
 
 def other(number: int, tenant_id: int = 1) -> NewEvent:
@@ -63,6 +77,18 @@ async def history(connection: asyncpg.Connection, dsn: str) -> None:
     await land(connection, [visit(1, data="[]"), other(1), visit(2, 9, page="x\ud800"), other(2)])
     await land(connection, [other(3, tenant_id=2), visit(60, 3, tenant_id=2), visit(95, 1, tenant_id=2)])
     await load(dsn)
+    for start in (0, 5, 0):
+        await land(
+            connection,
+            [
+                linked("clicked", n, metadata={"email": "cleo@example.com"} if n == 3 else None)
+                for n in range(start, 12)
+            ],
+        )
+        await land(
+            connection, [linked(kind, start + n) for n, kind in enumerate(("created", "updated", "missed", "deleted"))]
+        )
+        await load(dsn)
     for email in ("anna@example.com", "bert@example.com", "anna@example.com"):
         people = [
             visit(400, 1, data=json.dumps({"page_url": "https://example.com/me", "event_data": {"email": email}}))

@@ -18,9 +18,10 @@ from mainstem.platform.web.agents import UNKNOWN, Agent, agent_of
 from mainstem.platform.web.text import clean, clip, clip_key, read_object, write_object
 from mainstem.platform.web.urls import MAX_URL_CHARACTERS, MAX_UTM_CHARACTERS, UTM_NAMES, referrer_of
 from mainstem.vault.customers import customer_of
-from mainstem.vault.engine import ZERO_KEY, hash_key
+from mainstem.vault.engine import hash_key
 from mainstem.vault.feed import RejectedError, base_row
-from mainstem.vault.model import LINK, SITE, stage_event
+from mainstem.vault.keys import campaign_key, visitor_key
+from mainstem.vault.model import LINK, stage_event
 
 MAX_TRACKING_ID: Final = 100
 _MOST_NUMBER: Final = 32_767
@@ -45,14 +46,14 @@ def stage_click(event: RawEvent) -> tuple[object, ...]:
     source, medium, campaign = utm[:3]
     referrer = referrer_of(click.referrer_url, None)
     agent = agent_for(event, click.label)
-    visitor_hk, visitor_bk = _visitor(tenant_id, event.visitor or f"e:{event.event_uid}")
+    visitor_hk, visitor_bk = visitor_key(tenant_id, event.visitor or f"e:{event.event_uid}")
     return (
         *base_row(event),
         _link(tenant_id, tracking_id),
         tracking_id,
         visitor_hk,
         visitor_bk,
-        _campaign(tenant_id, source, medium, campaign),
+        campaign_key(tenant_id, source, medium, campaign),
         *utm,
         click.link_id,
         click.click_source,
@@ -192,19 +193,3 @@ def _time(fields: Mapping[str, object], name: str) -> datetime | None:
 @lru_cache(maxsize=_CACHED)
 def _link(tenant_id: int, tracking_id: str) -> bytes:
     return hash_key(tenant_id, LINK, tracking_id)
-
-
-@lru_cache(maxsize=_CACHED)
-def _visitor(tenant_id: int, text: str) -> tuple[bytes, str]:
-    key = clip_key(clean(text), MAX_VISITOR_CHARACTERS)
-    return hash_key(tenant_id, SITE, key), key
-
-
-MAX_VISITOR_CHARACTERS: Final = 256
-
-
-@lru_cache(maxsize=_CACHED)
-def _campaign(tenant_id: int, source: str | None, medium: str | None, campaign: str | None) -> bytes:
-    if source is None and medium is None and campaign is None:
-        return ZERO_KEY
-    return hash_key(tenant_id, SITE, source, medium, campaign)

@@ -11,6 +11,7 @@ from typing import Final
 MEANINGS: Final[Mapping[str, str]] = {
     "data_invalid": "The event's data is no JSON object.",
     "incomplete_line": "The last line of a log has no line end; the next import brings the whole line.",
+    "invalid_event": "A click of a batch is no JSON object.",
     "invalid_field": "A field has the wrong type, is too long, or is no time.",
     "invalid_json": "The event is not JSON. Sent alone it is answered with `bad_request`.",
     "invalid_kind": "The kind is not made of dotted lower-case words, such as `order.paid`.",
@@ -24,10 +25,11 @@ MEANINGS: Final[Mapping[str, str]] = {
     "payload_too_large": "The event has more than MAX_EVENT_BYTES. Sent alone it is a 413.",
     "raw_event_missing": "The landing no longer holds the event.",
     "refused_by_database": "PostgreSQL did not take the event when the spool was emptied.",
-    "reserved_kind": "Kinds `page.*` and `site.*` come in by `/api/v1/track`.",
+    "reserved_kind": "Kinds `page.*` and `site.*` come in by `/api/v1/track`, clicks by `/api/tracking-ingest/batch`; other `link.*` are the product's own.",
     "sql_…": "PostgreSQL did not take a value; its SQLSTATE stands in place of the dots.",
     "staging_error": "The loader failed on the event: a fault of the program.",
     "too_deep": "The JSON is nested too deep. Sent alone it is answered with `bad_request`.",
+    "tracking_id_missing": "A click came without the tracking id of its link.",
     "unknown_kind": "No feed takes events of this kind.",
     "unstorable_value": "A value can't be stored, such as a number out of range.",
 }

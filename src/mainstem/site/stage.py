@@ -18,10 +18,10 @@ from mainstem.platform.web.urls import MAX_URL_CHARACTERS, MAX_UTM_CHARACTERS, N
 from mainstem.vault.customers import customer_of
 from mainstem.vault.engine import ZERO_KEY, hash_key
 from mainstem.vault.feed import RejectedError
+from mainstem.vault.keys import MAX_ID_CHARACTERS, campaign_key, visitor_key
 from mainstem.vault.model import SITE
 
 PAGE_VIEW: Final = "page.viewed"
-MAX_ID_CHARACTERS: Final = 256
 MAX_TITLE_CHARACTERS: Final = 1_000
 MAX_EVENT_TYPE_CHARACTERS: Final = 100
 MAX_LANGUAGE_CHARACTERS: Final = 35
@@ -99,7 +99,7 @@ def stage(event: RawEvent) -> tuple[object, ...]:
     session_hk, session_bk = (
         _session(tenant_id, session) if isinstance(session, str) else _loose_session(tenant_id, session)
     )
-    visitor_hk, visitor_bk = _visitor(tenant_id, event.visitor or _fallback_visitor(event, user_id, session_bk))
+    visitor_hk, visitor_bk = visitor_key(tenant_id, event.visitor or _fallback_visitor(event, user_id, session_bk))
     source, medium, campaign = utm[:3]
     return (
         event.raw_id,
@@ -116,7 +116,7 @@ def stage(event: RawEvent) -> tuple[object, ...]:
         session_bk,
         _page(tenant_id, page.key),
         page.key,
-        _campaign(tenant_id, source, medium, campaign),
+        campaign_key(tenant_id, source, medium, campaign),
         *utm,
         user_id,
         _event_type(data.event_type, event.kind),
@@ -250,21 +250,8 @@ def _session(tenant_id: int, text: str) -> tuple[bytes, str | None]:
 
 
 @lru_cache(maxsize=_CACHED)
-def _visitor(tenant_id: int, text: str) -> tuple[bytes, str]:
-    key = clip_key(clean(text), MAX_ID_CHARACTERS)
-    return hash_key(tenant_id, SITE, key), key
-
-
-@lru_cache(maxsize=_CACHED)
 def _page(tenant_id: int, key: str | None) -> bytes:
     return ZERO_KEY if key is None else hash_key(tenant_id, SITE, key)
-
-
-@lru_cache(maxsize=_CACHED)
-def _campaign(tenant_id: int, source: str | None, medium: str | None, campaign: str | None) -> bytes:
-    if source is None and medium is None and campaign is None:
-        return ZERO_KEY
-    return hash_key(tenant_id, SITE, source, medium, campaign)
 
 
 @lru_cache(maxsize=1024)
