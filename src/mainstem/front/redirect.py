@@ -258,10 +258,10 @@ class _Visit:
             await self._reason(pages.INACTIVE)
         elif link.password_hash is not None:
             # where it leads is what the password keeps
-            await self._page(200, pages.password_page(self._own_path().removesuffix("+"), wrong=False))
+            await self._page(200, pages.password_page(self._own_path(), wrong=False))
         else:
             short = self._headers.get(b"host", b"").decode("latin-1") + self._path.removesuffix("+")
-            go = self._own_path().removesuffix("+")
+            go = self._own_path()
             page = pages.preview_page(short, link.target_url, title=link.title, created_at=link.created_at, go=go)
             await self._page(200, page)
 
@@ -278,7 +278,8 @@ class _Visit:
             await self._redirect(302, instead)
 
     def _own_path(self) -> str:
-        return quote(self._path)
+        """Return the path of the link itself, without the sign of a preview."""
+        return quote(self._path.removesuffix("+"))
 
     async def _redirect(self, status: int, url: str) -> None:
         await self._send({"type": "http.response.start", "status": status, "headers": location(url)})

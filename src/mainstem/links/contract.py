@@ -25,6 +25,20 @@ _NOT_FOUND: Final = "Tracking ID not found"
 _DAYS: Final = timedelta(days=30)
 
 
+_REFUSAL: Final[dict[str, Any]] = {
+    "description": "An error in the shape of the contract.",
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {name: {"type": "string"} for name in ("error", "code", "request_id", "field")},
+                "required": ["error", "code", "request_id"],
+            }
+        }
+    },
+}
+
+
 class LookupOut(BaseModel):
     """Where a link leads."""
 
@@ -54,7 +68,7 @@ def build_contract_router(
     *, pool: Callable[[], Pool], require: Callable[[str], Callable[..., Awaitable[Caller]]], settings: Settings
 ) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(prefix=PREFIX, tags=["links"])
+    router = APIRouter(prefix=PREFIX, tags=["links"], responses={"default": _REFUSAL})
     Admin = Annotated[Caller, Depends(require("admin"))]  # noqa: N806 - a type
     Reader = Annotated[Caller, Depends(require("read"))]  # noqa: N806 - a type
 

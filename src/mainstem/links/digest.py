@@ -29,6 +29,8 @@ DIMENSIONS: Final = {
     "campaign": "utm_campaign",
 }
 """Stage column of every dimension of business.link_day."""
+FOR_ALL_ALONE: Final = frozenset(("channel", "language", "campaign"))
+"""Dimensions that are not kept for each link: one row less for every link and day."""
 
 _KEY: Final = (("tenant_id", "int4"), ("tracked_link_hk", "bytea"), ("is_bot", "bool"))
 CLICK_TABLES: Final[DigestTables] = (
@@ -83,26 +85,24 @@ class ClickDigest:
     def add(self, rows: Sequence[_Row]) -> None:
         """Count further rows of CLICK_COLUMNS."""
         groups: list[_Group] = []
-        alls: list[_Group] = []
         days: list[int] = []
+        quarters: list[int] = []
+        firsts = self._firsts
         for tenant_id, link, is_bot, at, visitor, tracking_id in map(_CLICK, rows):
             quarter = int(at.timestamp() // _QUARTER_S)
             day = quarter // _QUARTERS_A_DAY
-            group, every = (tenant_id, link, is_bot), (tenant_id, ZERO_KEY, is_bot)
+            group = (tenant_id, link, is_bot)
             groups.append(group)
-            alls.append(every)
             days.append(day)
-            for one in (group, every):
-                self._quarters[one, quarter] += 1
-                key = one, day, visitor
-                first = self._firsts.get(key)
-                if first is None or at < first:
-                    self._firsts[key] = at
+            quarters.append(quarter)
+            key = group, day, visitor
+            first = firsts.get(key)
+            if first is None or at < first:
+                firsts[key] = at
             self._add_total((tenant_id, link), tracking_id, at, is_bot=is_bot)
+        self._quarters.update(zip(groups, quarters, strict=True))
         for counter, (_, value) in zip(self._values, _VALUES, strict=True):
-            found = list(map(value, rows))
-            counter.update(zip(groups, days, found, strict=True))
-            counter.update(zip(alls, days, found, strict=True))
+            counter.update(zip(groups, days, map(value, rows), strict=True))
 
     def _add_total(self, key: tuple[int, bytes], tracking_id: str, at: datetime, *, is_bot: bool) -> None:
         total = self._totals.get(key)
@@ -116,9 +116,17 @@ class ClickDigest:
             total[4] = at
 
     def rows(self) -> Iterator[tuple[str, Sequence[_Row]]]:
-        """Yield rows of CLICK_TABLES."""
-        yield from _parts("digest_time", [(*group, quarter, n) for (group, quarter), n in self._quarters.items()])
-        firsts = [(*group, _date(day), visitor, at) for (group, day, visitor), at in self._firsts.items()]
+        """Yield rows of CLICK_TABLES: those of the links, and their sums for all links."""
+        quarters = self._quarters + _for_all(self._quarters)
+        yield from _parts("digest_time", [(*group, quarter, n) for (group, quarter), n in quarters.items()])
+        everybody: dict[tuple[_Group, int, bytes], datetime] = {}
+        for ((tenant_id, _, is_bot), day, visitor), at in self._firsts.items():
+            key = (tenant_id, ZERO_KEY, is_bot), day, visitor
+            everybody[key] = min(at, everybody.get(key, at))
+        firsts = [
+            (*group, _date(day), visitor, at)
+            for (group, day, visitor), at in (*self._firsts.items(), *everybody.items())
+        ]
         yield from _parts("digest_visitor", firsts)
         yield from _parts("digest_value", self._counted())
         yield from _parts("digest_total", [(*key, *total) for key, total in self._totals.items()])
@@ -127,10 +135,21 @@ class ClickDigest:
         # two long values may become one when they are cut
         merged: Counter[_Row] = Counter()
         for counter, (dimension, _) in zip(self._values, _VALUES, strict=True):
-            for (group, day, value), clicks in counter.items():
+            counts = _for_all(counter)
+            if dimension not in FOR_ALL_ALONE:
+                counts += counter
+            for (group, day, value), clicks in counts.items():
                 if value is not None:
                     merged[*group, _date(day), dimension, clip_key(str(value), _VALUE_CHARACTERS)] += clicks
         return [(*key, clicks) for key, clicks in merged.items()]
+
+
+def _for_all(counter: Counter[Any]) -> Counter[Any]:
+    """Return the counts of all links together: the group in the key has the zero key."""
+    found: Counter[Any] = Counter()
+    for ((tenant_id, _, is_bot), *rest), clicks in counter.items():
+        found[(tenant_id, ZERO_KEY, is_bot), *rest] += clicks
+    return found
 
 
 class MissedDigest:

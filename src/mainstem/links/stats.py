@@ -21,7 +21,7 @@ from mainstem.vault.engine import ZERO_KEY, hash_key
 from mainstem.vault.model import LINK
 
 MAX_POINTS: Final = 1_500
-MAX_LINKS: Final = 10_000
+MAX_LINKS: Final = 1_000
 """Most links of a campaign, tag or host whose statistics are added up."""
 _sql: Final = load_queries("mainstem.links", "stats.sql")
 
@@ -61,7 +61,6 @@ class LinkShare:
     slug: str | None
     title: str | None
     clicks: int
-    visitors: int
 
 
 def key_of(tenant_id: int, tracking_id: str) -> bytes:
@@ -134,9 +133,14 @@ async def top(  # noqa: PLR0913, PLR0917 - as series
     return [(row["value"], row["clicks"]) for row in rows]
 
 
-async def top_links(connection: Connection, tenant_id: int, span: Span, *, bots: Bots, limit: int) -> list[LinkShare]:
-    """Return the links with most clicks in a span of time."""
-    rows = await connection.fetch(_sql["top_links"], tenant_id, span.start, span.end, bots.sides, ZERO_KEY, limit)
+async def top_links(  # noqa: PLR0913, PLR0917 - as series
+    connection: Connection, tenant_id: int, first: date, last: date, bots: Bots, limit: int
+) -> list[LinkShare]:
+    """Return the links with most clicks on the UTC days from first to last.
+
+    Of the five hundred that were clicked most since the beginning, and the five hundred that were clicked last.
+    """
+    rows = await connection.fetch(_sql["top_links"], tenant_id, first, last, bots.sides, limit)
     return [LinkShare(*row) for row in rows]
 
 

@@ -27,18 +27,28 @@ order by link_id desc
 limit $5
 
 -- name: top_links
--- The links with most clicks in a span of time, by the key; those of the zero key are all.
-select h.tracking_id, l.link_id, l.host, l.slug, l.title, t.clicks, t.visitors
-from (
-  select tracked_link_hk, sum(clicks)::bigint as clicks, sum(visitors)::bigint as visitors
-  from business.link_time
-  where tenant_id = $1 and at >= $2 and at < $3 and is_bot = any ($4::boolean[]) and tracked_link_hk <> $5
-  group by 1
-  order by 2 desc
-  limit $6) t
-join vault.hub_tracked_link h on h.tenant_id = $1 and h.tracked_link_hk = t.tracked_link_hk
-left join links.tracked_link l on l.tenant_id = $1 and l.tracking_id = h.tracking_id
-order by t.clicks desc, h.tracking_id
+-- The links with most clicks on the UTC days $2 to $3, of the five hundred most clicked ones and the five hundred clicked last.
+-- The device of a click is always known, so the clicks of a day are the sum over its devices.
+with asked as (
+  (select t.tracked_link_hk, t.tracking_id from business.link_total t where t.tenant_id = $1 order by t.clicks desc limit 500)
+  union
+  (select t.tracked_link_hk, t.tracking_id from business.link_total t where t.tenant_id = $1 order by t.last_at desc limit 500)
+), counted as (
+  select a.tracking_id, d.clicks
+  from asked a
+  cross join lateral (
+    select sum(d.clicks)::bigint as clicks
+    from business.link_day d
+    where d.tenant_id = $1 and d.tracked_link_hk = a.tracked_link_hk and d.dimension = 'device' and d.day between $2 and $3
+      and d.is_bot = any ($4::boolean[])) d
+  where d.clicks > 0
+  order by d.clicks desc, a.tracking_id
+  limit $5
+)
+select c.tracking_id, l.link_id, l.host, l.slug, l.title, c.clicks
+from counted c
+left join links.tracked_link l on l.tenant_id = $1 and l.tracking_id = c.tracking_id
+order by c.clicks desc, c.tracking_id
 
 -- name: clicks
 -- Clicks of a link, newest first, before ($3, $4).

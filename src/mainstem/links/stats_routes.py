@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -99,19 +99,22 @@ class StatsOut(BaseModel):
     timestamp: Moment
 
 
-class TopLink(Totals):
+class TopLink(BaseModel):
     """A link and its clicks."""
 
     tracking_id: str
     id: int | None = Field(description="Null: never registered, or deleted.")
     short_url: str | None
     title: str | None
+    clicks: int
 
 
 class AllStatsOut(StatsOut):
     """Statistics of all links, or of those asked for."""
 
-    links: list[TopLink] = Field(description="Those with most clicks; of all links only.")
+    links: list[TopLink] = Field(
+        description="Those with most clicks on the UTC days of the span, of the thousand that were clicked most or last; of all links only."
+    )
 
 
 class ClickOut(BaseModel):
@@ -175,8 +178,8 @@ def build_stats_router(
             found = await _stats(connection, caller.tenant_id, keys, query)
             shares = []
             if query.campaign_id is None and tag is None and host is None:
-                span = Span(found.from_, found.to)
-                shares = await stats.top_links(connection, caller.tenant_id, span, bots=query.bots, limit=query.limit)
+                first, last = _days(Span(found.from_, found.to))
+                shares = await stats.top_links(connection, caller.tenant_id, first, last, query.bots, query.limit)
         return AllStatsOut(**found.model_dump(), links=[_top(share, base) for share in shares])
 
     @router.get("/missed", summary="Visits of addresses that are no link")
@@ -232,7 +235,7 @@ async def _stats(connection: Connection, tenant_id: int, keys: Sequence[bytes], 
     totals = _sum(points)
     other = span.before(query.compare, zone)
     comparison = None if other is None else _compared(other, _sum(await count(other)), totals)
-    last = (end - timedelta(microseconds=1)).astimezone(UTC).date()
+    first, last = _days(span)
     breakdowns = {
         str(dimension): [
             Value(value=value, clicks=clicks)
@@ -241,7 +244,7 @@ async def _stats(connection: Connection, tenant_id: int, keys: Sequence[bytes], 
                 tenant_id,
                 keys,
                 dimension,
-                span.start.astimezone(UTC).date(),
+                first,
                 last,
                 bots=query.bots,
                 limit=query.limit,
@@ -261,6 +264,12 @@ async def _stats(connection: Connection, tenant_id: int, keys: Sequence[bytes], 
         breakdowns=breakdowns,
         timestamp=utc_now(),
     )
+
+
+def _days(span: Span) -> tuple[date, date]:
+    """Return the UTC days that a span touches."""
+    last = span.end - timedelta(microseconds=1)
+    return span.start.astimezone(UTC).date(), last.astimezone(UTC).date()
 
 
 def _compared(span: Span, then: Totals, now: Totals) -> Comparison:
@@ -296,7 +305,6 @@ def _top(share: LinkShare, base_url: str) -> TopLink:
         short_url=short_url(share.host or "", share.slug or "", base_url) if known else None,
         title=share.title,
         clicks=share.clicks,
-        visitors=share.visitors,
     )
 
 
