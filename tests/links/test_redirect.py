@@ -337,3 +337,18 @@ def test_the_geo_file_may_be_absent(tmp_path: Path):
     (tmp_path / "bad.mmdb").write_bytes(b"no database")
     for file in (None, tmp_path / "none.mmdb", tmp_path / "bad.mmdb"):
         assert locator(file)("198.51.100.7") == NOWHERE
+
+
+async def test_a_burst_of_unknown_tracking_ids_leaves_limits_exact(connection, dsn, tmp_path):
+    await add_link(connection, "once", click_limit=1, limit_url="https://example.com/over")
+    async with serving(dsn, tmp_path, link_wait_ms=50) as (client, _):
+        await client.head("/once")
+        burst = [client.get(f"/track/none{number}") for number in range(1_500)]
+        visits = [client.get("/once") for _ in range(5)]
+        answers = await asyncio.gather(*burst, *visits)
+        late = await client.get("/once")
+    assert Counter(one.status_code for one in answers[: len(burst)]) == {404: len(burst)}
+    assert Counter(one.headers["location"] for one in [*answers[len(burst) :], late]) == {
+        "https://example.com/": 1,
+        "https://example.com/over": 5,
+    }

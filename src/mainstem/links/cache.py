@@ -72,6 +72,7 @@ class LinkCache:
         self._away_until = 0.0
         self._asked: dict[str, asyncio.Future[Link | None]] = {}
         self._links: Batcher[tuple[str, str], Link | None] = Batcher(self._find, name="link lookup")
+        self._places: Batcher[tuple[int, str], tuple[str, str] | None] = Batcher(self._place, name="tracking id lookup")
         self._limits: Batcher[tuple[Link, bool], bool] = Batcher(self._spend, name="click limit")
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
         self._turn = asyncio.Lock()
@@ -99,6 +100,7 @@ class LinkCache:
             self._ticker.cancel()
             await asyncio.wait([self._ticker])
         await self._links.stop()
+        await self._places.stop()
         await self._limits.stop()
         self._drop_connection()
 
@@ -154,8 +156,8 @@ class LinkCache:
 
     async def by_tracking_id(self, tenant_id: int, tracking_id: str) -> Link | None:
         """Return a tenant's link by its tracking id. Raises UnavailableError."""
-        rows = await self._asking("by_tracking_id", tenant_id, tracking_id)
-        return await self.find(rows[0]["host"], rows[0]["slug"]) if rows else None
+        place = await self._places.ask((tenant_id, tracking_id))
+        return None if place is None else await self.find(*place)
 
     async def spend(self, link: Link, *, takes: bool) -> bool:
         """Tell whether a link's limit leaves a click, and take it when told so. True while the database is away."""
@@ -202,6 +204,14 @@ class LinkCache:
                 kept = _Nothing(age) if link is None else link
                 kept.age = age
                 self._keep(f"{host}/{slug}", kept)
+        return found
+
+    async def _place(self, asked: Sequence[tuple[int, str]]) -> list[tuple[str, str] | None]:
+        # one at a time, each would wait for all before it, and the wait would look like a database that is away
+        tenants, tracking_ids = zip(*asked, strict=True)
+        found: list[tuple[str, str] | None] = [None] * len(asked)
+        for row in await self._asking("by_tracking_id", tenants, tracking_ids):
+            found[row["n"] - 1] = (row["host"], row["slug"])
         return found
 
     async def _campaigns(self, ids: Sequence[int]) -> dict[int, asyncpg.Record]:

@@ -22,8 +22,12 @@ select host, tenant_id, root_url, missing_url, expired_url from links.domain
 select tenant_id from platform.tenant where slug = $1
 
 -- name: by_tracking_id
--- Where a tenant's link with this tracking id is.
-select host, slug from links.tracked_link where tenant_id = $1 and tracking_id = $2
+-- Where links with (tenant, tracking id) pairs are, numbered from 1 in the order of the arrays; absent ones have no row.
+select p.n::integer as n, l.host, l.slug
+from unnest($1::integer[], $2::text[]) with ordinality as p (tenant_id, tracking_id, n)
+cross join lateral (
+  select t.host, t.slug from links.tracked_link t
+  where t.tenant_id = p.tenant_id and t.tracking_id = p.tracking_id offset 0) l
 
 -- name: spend
 -- How many of the clicks asked for the limits leave, and how many they left before.
