@@ -148,6 +148,7 @@ def test_invalid_batch(api: httpx.Client, clicking: Server, sentence: str) -> No
     answer = api.post(BATCH, json={"events": bad})
     told = answer.json()
     assert (answer.status_code, told["success"], told["error"]) == (400, False, "Validation Failed")
+    assert (told["code"], told["request_id"]) == ("validation_failed", answer.headers["x-request-id"])
     assert told["validation_errors"] == [f"Event {number}: {sentence}" for number in range(1, len(bad) + 1)]
     mixed = api.post(BATCH, json={"events": [{"tracking_id": f"good {sentence}"[:100]}, bad[0]]})
     told = mixed.json()

@@ -99,7 +99,7 @@ class ClickIngest:
         if self._ingest.sealer.in_body(body):
             events = list(map(self._ingest.sealer.mark, events))
         receipt = await self._ingest.commit(events, rejects=sorted_.rejects)
-        return sorted_.reply(len(raws), spooled=receipt.durable == "spool")
+        return sorted_.reply(len(raws), request.request_id, spooled=receipt.durable == "spool")
 
 
 class _Sorted:
@@ -128,7 +128,7 @@ class _Sorted:
         self._errors.append(f"Event {index + 1}: {error.reason}")
         self._details.append({"index": index, "field": error.field, "code": error.code, "message": error.reason})
 
-    def reply(self, total: int, *, spooled: bool) -> Reply:
+    def reply(self, total: int, request_id: str, *, spooled: bool) -> Reply:
         """Return the answer of the contract."""
         failed = len(self._errors)
         timestamp = rfc3339(utc_now())
@@ -140,6 +140,7 @@ class _Sorted:
                 "validation_errors": self._errors,
                 "error_details": self._details,
                 "code": "validation_failed",
+                "request_id": request_id,
                 "timestamp": timestamp,
             }
             return json_reply(400, told)

@@ -172,7 +172,7 @@ SCHEMAS: Final[dict[str, _Schema]] = {
             "request_id": {"type": "string"},
             "timestamp": {"type": "string", "format": "date-time"},
         },
-        required=["success", "error", "message", "code", "timestamp"],
+        required=["success", "error", "message", "code", "request_id", "timestamp"],
         description="A refusal in the shape of the tracking-ingest contract.",
     ),
     "ClickHealth": _object(

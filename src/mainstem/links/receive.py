@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from mainstem.events.model import NewEvent
-from mainstem.events.receive import Accepted, RefusedError, Sender, identity, when
+from mainstem.events.receive import Accepted, RefusedError, Sender, identity, parse_time, when
 from mainstem.links.click import CLICKED, Click
 
 SOURCE: Final = "tracking-ingest"
@@ -50,8 +50,9 @@ def click_event(text: bytes, sender: Sender) -> Accepted:
     source = source or EXTERNAL
     message_id = _optional(fields, "event_id", MAX_EVENT_ID)
     if message_id is None and clicked_at is not None:
-        # its own time, not the corrected one: the same click sent again must be the same
-        message_id = natural_id(tracking_id, clicked_at if flags else occurred_at.isoformat(), ip, source)
+        # its own time, not the corrected one, and not its text: the same click sent again must be the same
+        moment = parse_time(clicked_at, "clicked_at") if flags else occurred_at
+        message_id = natural_id(tracking_id, (moment or occurred_at).isoformat(), ip, source)
     uid, event_id = identity(sender.tenant_id, SOURCE, message_id)
     click = Click(
         tracking_id=tracking_id,
