@@ -37,7 +37,7 @@ FULL_LENGTH: Final = Sizes(
     idle_s=10.0,
     startups=5,
     links=1_000_000,
-    visits=200_000,
+    visits=300_000,
 )
 QUICK: Final = Sizes(
     batch_events=100_000,

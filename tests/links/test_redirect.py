@@ -218,6 +218,15 @@ async def test_a_preview_shows_the_target_and_counts_nothing(connection, dsn, tm
     assert await clicks(connection) == []
 
 
+async def test_a_preview_tells_no_more_than_a_visit(connection, dsn, tmp_path):
+    await add_link(connection, "later", "https://example.com/hidden", valid_since=SOON)
+    await add_link(connection, "over", "https://example.com/hidden", expires_at=BEFORE)
+    async with serving(dsn, tmp_path) as (client, _):
+        for path, status in (("/later+", 404), ("/over+", 410)):
+            page = await client.get(path)
+            assert (page.status_code, "hidden" in page.text) == (status, False)
+
+
 async def test_variants_are_sticky_and_weighted(connection, dsn, tmp_path):
     variants = [
         {"target_url": f"https://example.com/{name}", "weight": weight} for name, weight in (("a", 3), ("b", 1))

@@ -19,7 +19,7 @@ from mainstem.links import pages
 from mainstem.links.cache import Domain
 from mainstem.links.clicks import read_visitor
 from mainstem.links.pages import Reason
-from mainstem.links.resolve import Fate, Link, Outcome, destination, location, query_of, resolve
+from mainstem.links.resolve import Fate, Link, Outcome, barred, destination, location, query_of, resolve
 from mainstem.links.rules import Visit, languages_of
 from mainstem.links.slugs import is_reserved, normalized
 from mainstem.platform import metrics, passwords
@@ -254,16 +254,17 @@ class _Visit:
 
     async def _preview(self, link: Link) -> None:
         self._clicks.seen("preview")
-        if not link.active:
-            await self._reason(pages.INACTIVE)
-        elif link.password_hash is not None:
-            # where it leads is what the password keeps
-            await self._page(200, pages.password_page(self._own_path(), wrong=False))
-        else:
+        bar = barred(link, self._now, unlocked=False)
+        if bar is None:
             short = self._headers.get(b"host", b"").decode("latin-1") + self._path.removesuffix("+")
             go = self._own_path()
             page = pages.preview_page(short, link.target_url, title=link.title, created_at=link.created_at, go=go)
             await self._page(200, page)
+        elif bar.fate is Fate.PASSWORD:
+            # where it leads is what the password keeps
+            await self._page(200, pages.password_page(self._own_path(), wrong=False))
+        else:
+            await self._reason(_REASONS[bar.fate])
 
     async def _missed(self, domain: Domain, path: str, instead: str | None) -> None:
         if self._method == "POST":

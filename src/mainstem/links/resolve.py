@@ -122,9 +122,9 @@ def resolve(link: Link, visit: Visit, visitor: str, *, unlocked: bool = False, c
 
     `unlocked` says that the password was right, `clicks_left` that the click limit leaves this click.
     """
-    barred = _barred(link, visit.now, unlocked=unlocked)
-    if barred is not None:
-        return barred
+    bar = barred(link, visit.now, unlocked=unlocked)
+    if bar is not None:
+        return bar
     if not clicks_left:
         return Outcome(Fate.USED_UP, link.limit_url or link.expired_url)
     rule = decide(link.rules, visit) if link.rules else None
@@ -136,7 +136,8 @@ def resolve(link: Link, visit: Visit, visitor: str, *, unlocked: bool = False, c
     return Outcome(Fate.GO, link.target_url)
 
 
-def _barred(link: Link, now: datetime, *, unlocked: bool) -> Outcome | None:
+def barred(link: Link, now: datetime, *, unlocked: bool) -> Outcome | None:
+    """Return what keeps every visit of a link from its target now, None when nothing does."""
     if not link.active:
         return Outcome(Fate.INACTIVE)
     if link.valid_since is not None and now < link.valid_since:
