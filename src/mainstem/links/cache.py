@@ -30,7 +30,8 @@ CHANNEL: Final = "mainstem_links"
 _AWAY_S: Final = 1.0
 """How long the database is not asked again after it failed to answer."""
 _ALL: Final = "*"
-_SHORTEST_WAIT_MS: Final = 50
+_SHORTEST_WAIT_MS: Final = 1_000
+"""A lookup that is cut short makes a database look away that is only busy, so it gets a second at least."""
 _sql: Final = load_queries("mainstem.links", "redirect.sql")
 log = structlog.get_logger(__name__)
 
@@ -118,7 +119,7 @@ class LinkCache:
     async def find(self, host: str, slug: str) -> Link | None:
         """Return the link at a place, None where there is none.
 
-        Raises UnavailableError when it is not known and the database does not answer within LINK_WAIT_MS.
+        Raises UnavailableError when it is not known and the database does not answer in time.
         """
         place = f"{host}/{slug}"
         found = self._young.get(place) or self._old.get(place)

@@ -411,8 +411,8 @@ class Links(BaseModel):
         default=250,
         ge=0,
         le=10_000,
-        description="Longest time that a visitor waits for the click to be durable and for an unknown link to be looked up "
-        "(milliseconds).",
+        description="Longest time that a visitor waits for the click to be durable (milliseconds). A link that is not in "
+        "memory may take that long to look up, and at least a second.",
     )
     link_schemes: Names = Field(
         default_factory=lambda: ["http", "https"],
