@@ -4,14 +4,13 @@ import os
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 from e2e_server import Server
+from moody import Moody, relaying
 
 GUIDE = (Path(__file__).parents[2] / "docs/guides/send-events.md").read_text(encoding="utf-8")
 PROGRAMS = dict(re.findall(r"<!-- run: (\S+) -->\n```\w+\n(.*?)```\n", GUIDE, re.DOTALL))
@@ -19,55 +18,10 @@ PROGRAMS = dict(re.findall(r"<!-- run: (\S+) -->\n```\w+\n(.*?)```\n", GUIDE, re
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-class Moody(ThreadingHTTPServer):
-    """Hangs up on the first request, answers 429 and 503 to the next two, and passes the others to the product."""
-
-    daemon_threads = True
-
-    def __init__(self, upstream: str) -> None:
-        super().__init__(("127.0.0.1", 0), Relay)
-        self.upstream = upstream
-        self.moods = [0, 429, 503]
-        self.bodies: list[bytes] = []
-
-
-class Relay(BaseHTTPRequestHandler):
-    """One request to a moody server."""
-
-    server: Moody
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.bodies.append(body)
-        mood = self.server.moods.pop(0) if self.server.moods else 200
-        if mood == 0:
-            self.close_connection = True
-        elif mood != 200:
-            self._answer(mood, b"{}", [("Retry-After", "1")])
-        else:
-            kept = {name: self.headers[name] for name in ("Authorization", "Content-Type")}
-            answer = httpx.post(self.server.upstream + self.path, content=body, headers=kept, timeout=15)
-            self._answer(answer.status_code, answer.content, [("Content-Type", answer.headers["content-type"])])
-
-    def _answer(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:
-        self.send_response(status)
-        for name, value in (*headers, ("Content-Length", str(len(body)))):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Write nothing."""
-
-
 @pytest.fixture
 def moody(server: Server) -> Iterator[Moody]:
-    with Moody(server.url) as relay:
-        thread = threading.Thread(target=relay.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with relaying(server.url) as relay:
         yield relay
-        relay.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -86,8 +40,7 @@ def run(key: str, tmp_path: Path) -> Run:
 
 def test_the_python_program_sends_until_everything_is_stored(run: Run, moody: Moody, client: httpx.Client) -> None:
     before = client.get("/api/v1/track/dashboard?limit=1").json()["summary"]
-    url = f"http://127.0.0.1:{moody.server_port}"
-    done = run(sys.executable, "send_events.py", url)
+    done = run(sys.executable, "send_events.py", moody.url)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     client.post("/api/v1/track/process")
     after = client.get("/api/v1/track/dashboard?limit=1").json()["summary"]
@@ -98,7 +51,7 @@ def test_the_python_program_sends_until_everything_is_stored(run: Run, moody: Mo
 
 
 def test_the_javascript_program_names_what_was_refused(run: Run, moody: Moody, node: str) -> None:
-    done = run(node, "send_events.mjs", f"http://127.0.0.1:{moody.server_port}")
+    done = run(node, "send_events.mjs", moody.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"refused: \S+ invalid_kind: kind must be .*\n", done.stdout)
     assert len(set(moody.bodies)) == 1
