@@ -110,7 +110,22 @@ class Redirect:
         """Answer any other visit."""
         headers = dict(scope["headers"])
         host = _host(headers.get(b"host", b""))
-        await _Visit(self, scope, receive, send, headers, host).answer()
+        link = await self._looked_up(scope, host)
+        if link is not None and link.plain:
+            await self.go(link, scope, send)
+        else:
+            await _Visit(self, scope, receive, send, headers, host).answer()
+
+    async def _looked_up(self, scope: dict[str, Any], host: str) -> Link | None:
+        """Return the link of a visit that is usual but for its link not being kept; None leaves it to `_Visit`."""
+        path: str = scope["path"]
+        usual = scope["method"] == "GET" and not scope["query_string"] and path.isascii() and path[-1] != "+"
+        if not usual or path.startswith(TRACK) or path == "/" or self._links.shared is None:
+            return None
+        try:
+            return await self._links.find(host if host in self._links.domains else "", path[1:])
+        except UnavailableError:
+            return None
 
 
 class _Visit:

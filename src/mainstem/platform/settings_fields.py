@@ -399,7 +399,7 @@ class Links(BaseModel):
         "That of the request when absent.",
     )
     link_cache_size: int = Field(
-        default=100_000, ge=100, le=10_000_000, description="Links that a process keeps in memory, about 0.5 KB each."
+        default=100_000, ge=100, le=10_000_000, description="Links that a process keeps in memory, about 1 KB each."
     )
     link_cache_ttl_seconds: int = Field(
         default=60,
