@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 DOCUMENT = json.loads((Path(__file__).parents[2] / "openapi.json").read_text())
-OPEN = ("/health", "/metrics", "/t.js", "/api/v1/auth/token")
+OPEN = ("/health", "/metrics", "/t.js", "/api/v1/auth/token", "/api/tracking-ingest/health")
+LINKS = ("/api/v1/links", "/api/v1/domains", "/api/v1/campaigns", "/api/v1/tags")
+"""Read with the scope read, changed with admin."""
 GUARDED = [
     (method.upper(), path) for path, item in DOCUMENT["paths"].items() if not path.startswith(OPEN) for method in item
 ]
@@ -58,7 +60,11 @@ def test_a_key_does_only_what_its_scopes_say(server, weak_keys, method, path):
         "/api/v1/track/dashboard": {"read"},
         "/api/v1/site/overview": {"read"},
         "/api/v1/site/breakdown": {"read"},
-    }.get(path, {"ingest"})
+        "/api/link-tracking/lookup/{tracking_id}": {"ingest", "read"},
+        "/api/link-tracking/analytics/{tracking_id}": {"read"},
+        "/api/link-tracking/create": set(),
+        "/api/link-tracking/deactivate/{tracking_id}": set(),
+    }.get(path, ({"read"} if method == "GET" else set()) if path.startswith(LINKS) else {"ingest"})
     assert allowed == expected
     assert all(answer.json()["code"] == "forbidden" for scope, answer in answers.items() if scope not in allowed)
 

@@ -21,6 +21,7 @@ _SHIFTED = {
     **{spec.table: ("load_ts",) for feed in FEEDS for spec in feed.structures},
     "vault.nhl_site_event": ("load_ts", "received_at"),
     "vault.nhl_event": ("load_ts", "received_at"),
+    "vault.nhl_click": ("load_ts", "received_at"),
 }
 
 

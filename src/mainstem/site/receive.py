@@ -198,9 +198,12 @@ def known_event(text: bytes, sender: Sender) -> Accepted | None:
 
 def _moment(timestamp: datetime | None, sent_at: datetime | None, sender: Sender) -> tuple[datetime, int] | None:
     """Return what `when` does for times that the decoder has read; None for what it may refuse."""
+    # the first: it is refused for what it is, also where it would not count
+    if sent_at is not None and not EARLIEST <= sent_at < _LATEST:
+        return None
     if timestamp is None:
         return sender.received_at, _NO_OCCURRED_AT
-    if not EARLIEST <= timestamp < _LATEST or (sent_at is not None and sent_at < EARLIEST):
+    if not EARLIEST <= timestamp < _LATEST:
         return None
     return corrected(sender, timestamp if timestamp.tzinfo is UTC else timestamp.astimezone(UTC), sent_at)
 
