@@ -48,7 +48,7 @@ QUICK: Final = Sizes(
     idle_s=5.0,
     startups=3,
     links=1_000_000,
-    visits=50_000,
+    visits=100_000,
 )
 
 
