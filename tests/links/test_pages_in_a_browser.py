@@ -35,6 +35,12 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield driver
 
 
+def await_address(browser: Any, start: str) -> None:
+    """Wait until the browser is at an address that begins so: a click does not wait for the page it leads to."""
+    wait = pytest.importorskip("selenium.webdriver.support.wait")
+    wait.WebDriverWait(browser, 20).until(lambda driver: driver.current_url.startswith(start))
+
+
 def fits(browser: Any) -> bool:
     """Tell whether nothing is wider than the window."""
     return browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
@@ -51,7 +57,7 @@ def test_the_preview_leads_on(linked: Server, browser: Any, width: int, tmp_path
     assert browser.execute_script("return getComputedStyle(document.querySelector('a.go')).borderRadius") == "9px"
     browser.save_screenshot(str(tmp_path / "preview.png"))
     browser.find_element("css selector", "a.go").click()
-    assert browser.current_url.startswith(f"{linked.url}/docs?a-long-parameter=")
+    await_address(browser, f"{linked.url}/docs?a-long-parameter=")
 
 
 def test_the_password_is_asked_for_again_and_then_leads_on(linked: Server, browser: Any) -> None:
@@ -60,8 +66,11 @@ def test_the_password_is_asked_for_again_and_then_leads_on(linked: Server, brows
         browser.find_element("css selector", "input").send_keys(given)
         browser.find_element("css selector", "button").click()
         if given == "guess":
+            # found as soon as the page is there
+            browser.implicitly_wait(20)
             assert "not the password" in browser.find_element("css selector", "[role=alert]").text
-    assert browser.current_url.startswith(f"{linked.url}/docs?")
+            browser.implicitly_wait(0)
+    await_address(browser, f"{linked.url}/docs?")
 
 
 def test_an_unknown_address_says_so(linked: Server, browser: Any) -> None:
