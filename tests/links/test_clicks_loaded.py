@@ -63,6 +63,14 @@ async def test_clicks_become_facts_and_statistics(connection: asyncpg.Connection
     assert await connection.fetchval("select clicks from business.link_total where tracking_id = 'menu'") == 3
 
 
+async def test_visits_and_clicks_load_over_one_connection(connection: asyncpg.Connection, dsn: str):
+    # large enough for temp tables, which the feeds of a connection share
+    visits = [raw_event(visitor=f"v:{number}") for number in range(700)]
+    await load(connection, dsn, [*visits, *(click(f"l{number % 9}", visitor=f"v:{number}") for number in range(700))])
+    assert await connection.fetchval("select sum(clicks) from business.link_total") == 700
+    assert await connection.fetchval("select sum(events) from business.site_hour") == 700
+
+
 async def test_a_repeated_click_counts_once(connection: asyncpg.Connection, dsn: str):
     one = click()
     await load(connection, dsn, [one], [one, one])

@@ -34,11 +34,11 @@ FOR_ALL_ALONE: Final = frozenset(("channel", "language", "campaign"))
 
 _KEY: Final = (("tenant_id", "int4"), ("tracked_link_hk", "bytea"), ("is_bot", "bool"))
 CLICK_TABLES: Final[DigestTables] = (
-    ("digest_time", (*_KEY, ("quarter", "int8"), ("clicks", "int8"))),
-    ("digest_visitor", (*_KEY, ("day", "date"), ("visitor_hk", "bytea"), ("first_at", "timestamptz"))),
-    ("digest_value", (*_KEY, ("day", "date"), ("dimension", "text"), ("value", "text"), ("clicks", "int8"))),
+    ("click_time", (*_KEY, ("quarter", "int8"), ("clicks", "int8"))),
+    ("click_visitor", (*_KEY, ("day", "date"), ("visitor_hk", "bytea"), ("first_at", "timestamptz"))),
+    ("click_value", (*_KEY, ("day", "date"), ("dimension", "text"), ("value", "text"), ("clicks", "int8"))),
     (
-        "digest_total",
+        "click_total",
         (
             *(("tenant_id", "int4"), ("tracked_link_hk", "bytea"), ("tracking_id", "text")),
             *(("clicks", "int8"), ("bot_clicks", "int8"), ("first_at", "timestamptz"), ("last_at", "timestamptz")),
@@ -118,7 +118,7 @@ class ClickDigest:
     def rows(self) -> Iterator[tuple[str, Sequence[_Row]]]:
         """Yield rows of CLICK_TABLES: those of the links, and their sums for all links."""
         quarters = self._quarters + _for_all(self._quarters)
-        yield from _parts("digest_time", [(*group, quarter, n) for (group, quarter), n in quarters.items()])
+        yield from _parts("click_time", [(*group, quarter, n) for (group, quarter), n in quarters.items()])
         everybody: dict[tuple[_Group, int, bytes], datetime] = {}
         for ((tenant_id, _, is_bot), day, visitor), at in self._firsts.items():
             key = (tenant_id, ZERO_KEY, is_bot), day, visitor
@@ -127,9 +127,9 @@ class ClickDigest:
             (*group, _date(day), visitor, at)
             for (group, day, visitor), at in (*self._firsts.items(), *everybody.items())
         ]
-        yield from _parts("digest_visitor", firsts)
-        yield from _parts("digest_value", self._counted())
-        yield from _parts("digest_total", [(*key, *total) for key, total in self._totals.items()])
+        yield from _parts("click_visitor", firsts)
+        yield from _parts("click_value", self._counted())
+        yield from _parts("click_total", [(*key, *total) for key, total in self._totals.items()])
 
     def _counted(self) -> list[_Row]:
         # two long values may become one when they are cut

@@ -5,14 +5,14 @@
 -- Clicks by the quarter of an hour.
 insert into business.link_time as t (tenant_id, tracked_link_hk, at, is_bot, clicks)
 select n.tenant_id, n.tracked_link_hk, to_timestamp(n.quarter * 900), n.is_bot, n.clicks
-from digest_time n
+from click_time n
 order by 1, 2, 3, 4
 on conflict (tenant_id, tracked_link_hk, at, is_bot) do update set clicks = t.clicks + excluded.clicks;
 
 -- name: visitors
 -- Who clicked what on which day, and the first clicks of the day by the quarter.
 with seen as materialized (
-  select * from digest_visitor
+  select * from click_visitor
 ), changed as materialized (
   select s.*, d.first_at as known_at
   from seen s
@@ -50,7 +50,7 @@ on conflict (tenant_id, tracked_link_hk, at, is_bot) do update set visitors = t.
 -- Clicks per day and value of each dimension.
 insert into business.link_day as d (tenant_id, tracked_link_hk, dimension, day, value, is_bot, clicks)
 select n.tenant_id, n.tracked_link_hk, n.dimension, n.day, n.value, n.is_bot, n.clicks
-from digest_value n
+from click_value n
 order by 1, 2, 3, 4, 5, 6
 on conflict (tenant_id, tracked_link_hk, dimension, day, value, is_bot) do update set clicks = d.clicks + excluded.clicks;
 
@@ -58,7 +58,7 @@ on conflict (tenant_id, tracked_link_hk, dimension, day, value, is_bot) do updat
 -- Clicks of each link since the beginning.
 insert into business.link_total as t (tenant_id, tracked_link_hk, tracking_id, clicks, bot_clicks, first_at, last_at)
 select n.tenant_id, n.tracked_link_hk, n.tracking_id, n.clicks, n.bot_clicks, n.first_at, n.last_at
-from digest_total n
+from click_total n
 order by 1, 2
 on conflict (tenant_id, tracked_link_hk) do update set
   clicks = t.clicks + excluded.clicks, bot_clicks = t.bot_clicks + excluded.bot_clicks,

@@ -153,6 +153,10 @@ def router(feeds: Sequence[Feed]) -> Callable[[str], Feed | None]:
     if len({feed.name for feed in feeds}) < len(feeds):
         msg = "two feeds have the same name"
         raise ValueError(msg)
+    digests = [name for feed in feeds for name, _ in feed.digest_tables]
+    if len(set(digests)) < len(digests):
+        msg = "two feeds have a digest table of the same name"
+        raise ValueError(msg)
     patterns: dict[str, Feed] = {}
     for feed in feeds:
         for pattern in feed.kinds:
