@@ -1,0 +1,1 @@
+"""Webhooks: events signed and delivered to the endpoints of a tenant, retried, healed, replayed."""

@@ -1,0 +1,18 @@
+"""Every query of webhooks is understood by the migrated schema."""
+
+from pathlib import Path
+
+import pytest
+
+import mainstem.webhooks
+from mainstem.platform.db import load_queries
+
+FOLDER = Path(mainstem.webhooks.__file__).parent
+QUERIES = [
+    (file.name, name) for file in sorted(FOLDER.glob("*.sql")) for name in load_queries("mainstem.webhooks", file.name)
+]
+
+
+@pytest.mark.parametrize(("file", "name"), QUERIES)
+async def test_every_query_is_understood(connection, file, name):
+    assert await connection.prepare(load_queries("mainstem.webhooks", file)[name])
