@@ -1,0 +1,1 @@
+"""Alerts: rules over roll-ups, their states, silences, and who is told."""

@@ -1,0 +1,1 @@
+"""The dashboard: figures by HTTP, and what happens as it happens over WebSockets."""

@@ -1,0 +1,3 @@
+drop schema alerts cascade;
+drop table platform.mail;
+drop table platform.minute;
