@@ -1,0 +1,1 @@
+"""Connectors: bookings of one system as orders of another, exactly once."""

@@ -1,0 +1,1 @@
+"""Tripleseat, a source of bookings: its webhooks, its events, its API."""
