@@ -1,0 +1,1 @@
+"""Conversations: kept in rows, answered by a model, continued by any process."""

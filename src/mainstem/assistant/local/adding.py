@@ -1,0 +1,175 @@
+"""Adding tasks: the words that ask for it stand at the beginning, and what follows is a title, whatever it says. Pure."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from mainstem.assistant.local.said import MARK, Said
+from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK, dated, draft, priority
+from mainstem.assistant.local.terms import Act, Ask, Context, Reading
+
+_NOUN: Final = r"(?:task|to-?do|to do|reminder|todo item|item|entry|action item|note)"
+_EXPLICIT: Final = re.compile(
+    rf"(?:add|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|write(?: down)?|schedule|file|give me|i need|i want|i have)"
+    rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]priority)?,? )?(?:new )?"
+    rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?=$|[\s:,-])(?P<rest>.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_HEADED: Final = re.compile(
+    rf"(?:/(?:add|task|todo)\b|\+|(?:new )?(?:(?P<priority>{PRIORITY}) )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:) ?(?P<rest>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_LEADS: Final = re.compile(
+    r"(?:remind (?:me|us)(?: again)?(?: please)?[,:]? ?(?:about |of |that (?:i|we) (?:have|need) to |that )?"
+    r"|(?:do not|don't|dont|never)(?: let (?:me|us))? forget(?: to| about|:| that)? "
+    r"|(?:i'd|i had|we'd|you'd)? ?better(?: not forget(?: to)?)? "
+    r"|(?:track|save|log|record|capture|note|file|write|add|put) (?:this|that|it)(?: down| (?:to|on|in) (?:my|the) (?:to-?do |todo |task )?list)?: ?"
+    r"|(?:add|put|write)(?: the following)? (?:to|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks|todos)[:,]? (?:that |to )?"
+    r"|(?:i|we|you) (?:really |also |still )?(?:must|should|can|may)(?: not|n't) forget(?: to| about)? "
+    r"|(?:i|we)(?:'ll| will)? (?:really |also |still |just )?(?:need to|needs to|have to|must|should|ought to|gotta|got to|'ve got to|have got to|need)(?: to)? (?:really |also |just |definitely )?(?:remember(?: to)? |be reminded (?:to|of) )?"
+    r"|(?:i've|we've) got to |gotta |(?:got|need|have) to |remember(?: to| that|:)? |jot(?: (?:this|that|it))? down[:,]? (?:that |this: )?|note(?: down| to self)?[:,] |note that |write down[:,]? (?:that )?"
+    r"|(?:make|take) a note(?: to| of| that| about|:)? |(?:make|be) sure (?:i|we|to|that i|that we) (?:remember to |don't forget to )?|keep in mind (?:to |that )?"
+    r"|(?:i|we)(?:'d like| want| need) (?:a )?reminders? (?:to|about|for|of) |wake me )(?P<rest>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ONTO: Final = re.compile(
+    r"(?:add|put|place|stick|throw|get|write|include|note|drop) (?P<rest>.+? (?:to|on|onto|in|into) (?:my|the|our) (?:to-?do |todo |to do |task )?(?:list|tasks|todos|to-?dos)\b.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SCHEDULE: Final = re.compile(
+    r"(?:schedule|plan|book in|pencil in) (?P<rest>(?!(?:it|this|that|the [^\n]* task|task)\b).+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_BARE: Final = re.compile(r"add (?P<rest>.+)", re.IGNORECASE | re.DOTALL)
+_NOT_TASKS: Final = re.compile(
+    rf"(?:anything|nothing|something|it|that|this|them|(?:a |an |the |new )*(?:tracked )?(?:link|webhook|endpoint|alert|rule|customer|user|booking|connector|key|tenant|label|tag|note|comment|description|due date|deadline|priority)\b.*|.+ to (?:the )?(?:{TASK} ?#?{NUMBER}|#\d+|it))",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAMING: Final = re.compile(
+    r"[\s:,-]*(?:(?:called|named|titled|entitled|labell?ed as|saying|that says|which says|with (?:the )?(?:title|name)|about|regarding|of|for me to|for|to|that i (?:have|need) to|that|:)(?=[\s:]|$)[\s:]*)?",
+    re.IGNORECASE,
+)
+_AND_THEN: Final = re.compile(
+    rf"(?:,? and(?: then| also)?|,? then|;|\.) (?:please )?(?P<more>(?:delete|remove|complete|finish|close|mark|cancel|rename|update|erase) (?:the )?(?:{TASK} ?#?{NUMBER}\b|#\d+|it\b|all\b|every).*|(?:show|list|display)(?: me)? (?:all )?(?:my |the )?(?:tasks|list|todos).*)$",
+    re.IGNORECASE,
+)
+_NOTED: Final = re.compile(
+    rf"s? (?:to|on|for|in) (?:(?:the |my )?(?:{TASK} ?(?:number )?#?|#){NUMBER}\b|it\b|that\b|the [^:\n]+ {TASK}\b|{MARK})",
+    re.IGNORECASE,
+)
+_LISTED: Final = re.compile(r"(?:open|i have|log|record|start|file) ", re.IGNORECASE)
+"""Before tasks they show them: `open tasks`, `I have tasks`."""
+_WONDERING: Final = re.compile(
+    r"(?:to )?(?:know|see|find out|look at|check (?:my|the|all)|help|you|a hand)\b", re.IGNORECASE
+)
+_COMMAND: Final = re.compile(
+    r"(?:delete|remove|complete|finish|close|mark|cancel|rename|update|change|move|reschedule|acknowledge|resend) (?:the )?"
+    rf"(?:{TASK} ?#?{NUMBER}\b|#\d+|alert|delivery)",
+    re.IGNORECASE,
+)
+_DUTY: Final = re.compile(r"^(?:that )?(?:i|we) (?:have to|need to|must|should|gotta|ought to) ", re.IGNORECASE)
+_FORGETTING: Final = re.compile(r"forget|remind|remember|note|mind", re.IGNORECASE)
+_BULLET: Final = re.compile(r"(?:[-*\u2022\u2013+]|\d{1,2}[.)]|\[[ x]?\])\s*")
+_MOST_ITEMS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """What stands after the words that ask for a task, its priority if they said one, and whether they ask for several."""
+
+    rest: str
+    priority: str | None = None
+    many: bool = False
+
+
+def adding(said: Said, context: Context) -> Reading | tuple[Reading, str] | None:
+    """Return the task that `said` adds, and the command that follows it, if one does; None when nothing is added."""
+    words = said.words
+    if re.fullmatch(rf"(?:a |another |one more )?(?:new |next |another ){_NOUN}", words, re.IGNORECASE):
+        return _first(said, "", None, context)
+    found = _explicit(words) or _headed(words) or _led(words) or _loose(said, context)
+    if found is None:
+        return None
+    if found.many:
+        return _several(said, found.rest, context)
+    if more := _AND_THEN.search(found.rest[:400]):
+        return _first(said, found.rest[: more.start()], found.priority, context), more["more"]
+    return _first(said, found.rest, found.priority, context)
+
+
+def _explicit(words: str) -> _Command | None:
+    found = _EXPLICIT.match(words)
+    if found is None:
+        return None
+    rest = found["rest"]
+    listed = _LISTED.match(words) and not found["article"]
+    noted = found["noun"].lower().startswith("note") and _NOTED.match(rest)
+    if noted or (found["many"] and (listed or not rest.strip(" .:,"))):
+        return None
+    naming = _NAMING.match(rest)
+    return _Command(rest[naming.end() if naming else 0 :], _priority(found), bool(found["many"]))
+
+
+def _headed(words: str) -> _Command | None:
+    found = _HEADED.match(words)
+    return None if found is None else _Command(found["rest"], _priority(found))
+
+
+def _priority(found: re.Match[str]) -> str | None:
+    return priority(found["priority"]) if found["priority"] else None
+
+
+def _led(words: str) -> _Command | None:
+    """`remind me to`, `I need to`, `don't forget to`: but "I need to know" asks, and "I need to delete task 3" commands."""
+    found = _LEADS.match(words)
+    if found is None:
+        return None
+    forgetting = _FORGETTING.search(words[: found.start("rest")])
+    if _WONDERING.match(found["rest"]) or (_COMMAND.match(found["rest"]) and not forgetting):
+        return None
+    rest = _DUTY.sub("", found["rest"]) if forgetting else found["rest"]
+    return _Command(re.sub(r"^not to ", "don't ", rest, flags=re.IGNORECASE))
+
+
+def _loose(said: Said, context: Context) -> _Command | None:
+    """`put milk on my list`, `schedule lunch for friday`, `add milk`."""
+    words = said.words
+    if (found := _ONTO.fullmatch(words)) and not _NOT_TASKS.fullmatch(found["rest"].rsplit(" ", 3)[0]):
+        return _Command(found["rest"])
+    if (found := _SCHEDULE.fullmatch(words)) and dated(said.plain(found["rest"]), context):
+        return _Command(found["rest"])
+    if (found := _BARE.fullmatch(words)) and not _NOT_TASKS.fullmatch(found["rest"]):
+        return _Command(re.sub(r"^(?:to|that|this|in)[ :]+", "", found["rest"], flags=re.IGNORECASE))
+    return None
+
+
+def _first(said: Said, rest: str, wanted: str | None, context: Context) -> Reading:
+    arguments = ({"priority": wanted} if wanted else {}) | draft(said, rest, context)
+    if not arguments["title"]:
+        return Ask("What is the task? Say it as you would write it down, for example: add a task to buy milk tomorrow.")
+    return Act("add_task", {"title": arguments.pop("title"), **arguments}, 0.97)
+
+
+def _several(said: Said, rest: str, context: Context) -> Reading:
+    """Return a task for each line, or for each part between commas when there is but one line."""
+    lines = [line for line in rest.strip(" :").split("\n") if line.strip()]
+    parts = lines if len(lines) > 1 else re.split(r"; ?|, ?(?:and )?", rest.strip(" :\n"))
+    if len(parts) == 1:
+        parts = re.split(r" and (?!then)", parts[0])
+    acts = [
+        _first(said, _BULLET.sub("", part.strip(), count=1), None, context)
+        for part in parts[:_MOST_ITEMS]
+        if part.strip()
+    ]
+    tasks = [act for act in acts if isinstance(act, Act)]
+    if not tasks or len(parts) > _MOST_ITEMS:
+        return Ask(f"Which tasks? I add up to {_MOST_ITEMS} at once, one a line.")
+    return Act("add_task", tasks[0].arguments, 0.95, then=tuple(tasks[1:]))
+
+
+def offered(said: Said, context: Context) -> Act | None:
+    """Return a task of the whole text, to offer where nothing else fits."""
+    if not said.words or len(said.words) > 200 or re.fullmatch(rf"[\W\d_]*|{MARK}", said.words):
+        return None
+    arguments = draft(said, said.words, context)
+    return Act("add_task", {"title": arguments.pop("title"), **arguments}, 0.5) if arguments["title"] else None

@@ -1,0 +1,236 @@
+"""What a person wants, understood without a language model. Pure: no I/O, no clock, the same text gives the same reading.
+
+Rules read what they know whole, from its first word to its last; where the words that change something deny it, doubt it or leave
+open what it is about, a question comes back with the nearest readings. What no rule knows is compared with examples
+(`matching`), offered as a task, or refused. The whole takes well under five milliseconds for a sentence.
+
+What holds for any text: nothing is raised; nothing is completed or deleted on words with a negation outside of a quotation; several
+things are changed only when each is named; no tool is called that `Context.tools` has not.
+"""
+
+import re
+from typing import Final
+
+from mainstem.assistant.local import answers, guards, talk
+from mainstem.assistant.local.adding import adding
+from mainstem.assistant.local.candidates import CHANGING, Candidate, labelled
+from mainstem.assistant.local.changing import completing, deleting, pointing, told
+from mainstem.assistant.local.hub import hub
+from mainstem.assistant.local.listing import listing
+from mainstem.assistant.local.said import LONGEST, MARK, Said, said
+from mainstem.assistant.local.similar import slip
+from mainstem.assistant.local.terms import Act, Ask, Context, Mentioned, Option, Question, Reading, Refuse, Talk
+from mainstem.assistant.local.unknown import SHOWING, unknown
+from mainstem.assistant.local.updating import updating
+
+__all__ = ["Act", "Ask", "Context", "Mentioned", "Option", "Question", "Reading", "Refuse", "Talk", "understand"]
+
+_CLAUSES: Final = re.compile(
+    r",? and (?:then |also |please )*|,? then |; ?|\n|(?<=[a-z\d\ue000-\ue03f])[.!?] +", re.IGNORECASE
+)
+_OR: Final = re.compile(r",? or (?:else |maybe |rather )?", re.IGNORECASE)
+_TYPED: Final = (
+    "delete",
+    "remove",
+    "complete",
+    "finish",
+    "create",
+    "update",
+    "change",
+    "rename",
+    "remind",
+    "cancel",
+    "show",
+    "list",
+    "mark",
+)
+_MOST_CLAUSES: Final = 10
+
+
+def understand(text: str, context: Context) -> Reading:
+    """Return what `text` asks for in `context`: an act with its arguments, a question back, a refusal, or an answer."""
+    words = said(text)
+    return _permitted(_understood(words, context), context)
+
+
+def _understood(words: Said, context: Context) -> Reading:
+    if not words.words:
+        return Talk(talk.HELP)
+    question = context.question
+    return (
+        (answers.answered(words, question) if question else None)
+        or talk.small(words)
+        or _commanded(words, context)
+        or (answers.named(words, question) if question and len(words.words) <= LONGEST else None)
+        or _mistyped(words, context)
+        or unknown(words, context)
+    )
+
+
+def _commanded(words: Said, context: Context) -> Reading | None:
+    """Return the reading of a rule; None when none knows the words."""
+    if (added := _added(words, context)) is not None:
+        return added
+    if len(words.words) > LONGEST:
+        return None
+    if (refused := talk.guarded_against(words)) is not None:
+        return refused
+    if (either := _alternatives(words, context)) is not None:
+        return either
+    single, several = _single(words, context), _several(words, context)
+    if isinstance(single, Act) and isinstance(several, Act) and single != several:
+        options = tuple(Option(labelled(act), act) for act in (single, several))
+        return Ask("Is that one thing to do, or several?", options)
+    return single if several is None or (isinstance(single, Act | Refuse) and not isinstance(several, Act)) else several
+
+
+def _added(words: Said, context: Context) -> Reading | None:
+    """Return the task that is added, with the command after it. What follows would change something is asked, not done."""
+    found = adding(words, context)
+    if found is None or not isinstance(found, tuple):
+        return found
+    first, more = found
+    following = _single(words.part(more), context)
+    if not isinstance(first, Act) or following is None:
+        return first
+    if isinstance(following, Act) and following.tool == "list_tasks":
+        return Act(first.tool, first.arguments, first.confidence, then=(following,))
+    whole = adding(words.part(re.sub(r" (?=and\b|then\b)", " \u200b", words.words)), context)
+    options = [Option(labelled(whole).replace("\u200b", ""), _without_marks(whole))] if isinstance(whole, Act) else []
+    if isinstance(following, Act):
+        both = Act(first.tool, first.arguments, 0.5, then=(following,))
+        options.append(Option(labelled(both), both))
+    return Ask("Is the end of it part of the task, or something else to do?", tuple(options[:2]))
+
+
+def _without_marks(act: Act) -> Act:
+    arguments = {
+        key: value.replace("\u200b", "") if isinstance(value, str) else value for key, value in act.arguments.items()
+    }
+    return Act(act.tool, arguments, 0.5)
+
+
+def _single(words: Said, context: Context) -> Reading | None:
+    """Return the reading of one clause."""
+    if re.fullmatch(rf"(?:{MARK}|\W)*", words.words):
+        return None
+    asking = words.asked or guards.is_question(words) or SHOWING.match(words.words)
+    return (
+        (listing(words, context) if asking else None)
+        or _looked(words, context)
+        or _changed(words, context)
+        or listing(words, context)
+        or pointing(words)
+        or (None if guards.negated(words.words) else told(words))
+    )
+
+
+def _looked(words: Said, context: Context) -> Reading | None:
+    found = hub(words, context)
+    return guards.guarded(words, found) if isinstance(found, Candidate) else found
+
+
+def _changed(words: Said, context: Context) -> Reading | None:
+    found = updating(words, context) or completing(words, context) or deleting(words, context)
+    if isinstance(found, Candidate):
+        return guards.guarded(words, found) if " or " not in found.head else None
+    if found is not None and guards.negated(words.words):
+        return guards.left_alone(words) or found
+    return None if found is None else talk.about(words) or found
+
+
+def _alternatives(words: Said, context: Context) -> Ask | None:
+    """Return the question which of two commands is meant: `finish or delete task 3`, `delete task 3 or 4`."""
+    parts = _OR.split(words.words)
+    if len(parts) != 2 or guards.is_question(words):
+        return None
+    left, right = parts
+    verb = re.match(r"(?:mark|get rid of|check off|tick off|\w+)", left)
+    tries = (
+        (left, right),
+        (left, f"{verb.group() if verb else ''} {right}"),
+        (left, f"{verb.group() if verb else ''} task {right}"),
+        (f"{left} {re.sub(r'^[a-z]+ ', '', right, flags=re.IGNORECASE)}", right),
+    )
+    for one, other in tries:
+        acts = [_offer(_single(words.part(each), context)) for each in (one, other)]
+        if acts[0] and acts[1]:
+            return Ask("Which of the two?", tuple(Option(labelled(act), act) for act in acts if act))
+    return None
+
+
+def _offer(reading: Reading | None) -> Act | None:
+    """Return what a reading does, or what it would do if it were confirmed."""
+    if isinstance(reading, Act):
+        return reading
+    return reading.options[0].reading if isinstance(reading, Ask) and len(reading.options) == 1 else None
+
+
+def _several(words: Said, context: Context) -> Reading | None:
+    """Return several commands in one sentence; all of its clauses must be commands, or talk before the last one."""
+    parts = [part for part in _CLAUSES.split(words.words) if part.strip()]
+    if not 2 <= len(parts) <= _MOST_CLAUSES:
+        return None
+    readings = [_clause(words.part(part), context) for part in parts]
+    acts = [reading for reading in readings if isinstance(reading, Act)]
+    if len(acts) == len(readings):
+        return _all_of(words, acts)
+    if None not in readings:
+        return next(reading for reading in readings if not isinstance(reading, Act))
+    last = readings[-1]
+    if (
+        isinstance(last, Act)
+        and last.tool in {"add_task", "list_tasks"}
+        and all(reading is None for reading in readings[:-1])
+    ):
+        return last
+    only = acts[0] if len(acts) == 1 else None
+    if only and only.tool in CHANGING and all(reading is None or reading is only for reading in readings):
+        return Ask(
+            f"I understood only a part of it. Shall I {labelled(only, low=True)}?", (Option(labelled(only), only),)
+        )
+    return None
+
+
+def _all_of(words: Said, acts: list[Act]) -> Reading:
+    """Return several acts as one; what is final isn't done on words with a negation among them."""
+    flat = [each for act in acts for each in (Act(act.tool, act.arguments, act.confidence, act.find), *act.then)]
+    whole = Act(flat[0].tool, flat[0].arguments, 0.9, flat[0].find, tuple(flat[1:]))
+    if guards.negated(words.words) and any(act.tool in {"complete_task", "delete_task"} for act in flat):
+        return guards.left_alone(words) or guards.confirmed(whole)
+    return whole
+
+
+def _clause(words: Said, context: Context) -> Reading | None:
+    found = adding(words, context)
+    if found is not None:
+        return found[0] if isinstance(found, tuple) else found
+    return talk.guarded_against(words) or _single(words, context)
+
+
+def _mistyped(words: Said, context: Context) -> Reading | None:
+    """Return the reading of a command whose first word has a slip of the keyboard; what changes something is asked."""
+    first, blank, rest = words.words.partition(" ")
+    verb = next((verb for verb in _TYPED if slip(first.lower(), verb)), None)
+    found = _commanded(words.part(f"{verb}{blank}{rest}"), context) if verb and rest else None
+    if isinstance(found, Act) and found.tool in CHANGING:
+        return guards.confirmed(found)
+    return found if isinstance(found, Act) else None
+
+
+def _permitted(reading: Reading, context: Context) -> Reading:
+    """Return the reading without the tools that aren't there."""
+    if isinstance(reading, Act):
+        missing = [act.tool for act in (reading, *reading.then) if act.tool not in context.tools]
+        if missing:
+            return Refuse(
+                f"I can't do that here: {missing[0].replace('_', ' ')} is not among the things that I may do."
+            )
+    if isinstance(reading, Ask):
+        options = tuple(
+            option
+            for option in reading.options
+            if {act.tool for act in (option.reading, *option.reading.then)} <= context.tools
+        )
+        return reading if len(options) == len(reading.options) else Ask(reading.text, options)
+    return reading

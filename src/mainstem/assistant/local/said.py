@@ -1,0 +1,91 @@
+"""A text made ready for rules: one kind of quotes, quotations out of the way, politeness taken off. Pure."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+LONGEST: Final = 600
+"""Characters of a command. Longer texts are read as a task to add, or not at all."""
+_FIRST_MARK: Final = 0xE000
+_MOST_MARKS: Final = 64
+MARK: Final = f"[{chr(_FIRST_MARK)}-{chr(_FIRST_MARK + _MOST_MARKS - 1)}]"
+"""Stands for a quotation in a rule."""
+_PRIVATE: Final = re.compile(r"[\ue000-\uf8ff\x00-\x08\x0b-\x1f\x7f]")
+_QUOTES: Final = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"', "`": "'"}
+)
+_QUOTED: Final = re.compile(r"\"([^\"\n]+)\"|(?<![\w'])'([^'\n]+(?:'(?=\w)[^'\n]*)*)'(?![\w'])")
+_SLASH: Final = re.compile(
+    r"^/(?=(?:delete|done|list|complete|show|help|update|rename|alerts|rm|move)\b)", re.IGNORECASE
+)
+_POLITE: Final = re.compile(
+    r"(?:(?:please|pls|plz|kindly|hey|hi|hello|ok|okay|so|well|now|just|then|also|assistant|yes|oh|and|quickly)\b[,!.:]?\s+"
+    r"|(?:can|could|would|will) (?:you|u) (?:please |kindly |also |just )?(?=\w)"
+    r"|(?:can|could|may) (?:i|we) (?:please |just |also )?(?=(?:see|have a look)\b)"
+    r"|(?:i'd|i would) (?:like|love)(?: you)? to\s+|i want(?: you)? to\s+|i wanna\s+|let'?s\s+(?!see)|would you mind\s+"
+    r"|(?:you can|you may|go ahead and|help me(?: to)?)\s+)",
+    re.IGNORECASE,
+)
+_THANKS: Final = re.compile(
+    r"[\s,]*(?:,?\s*\b(?:please|pls|plz|thanks|thank you|thx|for me|will you|would you|right now|now))*[\s.!?]*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A text: `words` without politeness, `whole` with it, marks for quotations; `asked`: it ended with a question mark."""
+
+    words: str
+    quotations: tuple[str, ...]
+    """With their quotes."""
+    asked: bool
+    whole: str
+
+    def plain(self, fragment: str) -> str:
+        """Return a fragment of `words` with its quotations; without their quotes when it is nothing but one."""
+        found = fragment.strip()
+        if len(found) == 1 and (place := ord(found) - _FIRST_MARK) in range(len(self.quotations)):
+            return self.quotations[place][1:-1].strip()
+        return re.sub(MARK, lambda mark: self._quoted(mark.group()), found)
+
+    def part(self, fragment: str) -> "Said":
+        """Return a fragment of `words` as a text of its own."""
+        return Said(_bare(fragment), self.quotations, _asks(fragment), fragment.strip())
+
+    def _quoted(self, mark: str) -> str:
+        place = ord(mark) - _FIRST_MARK
+        return self.quotations[place] if place < len(self.quotations) else ""
+
+
+def said(text: str) -> Said:
+    """Return `text` made ready; its line breaks stay, other blanks become one."""
+    clean = _PRIVATE.sub(" ", unicodedata.normalize("NFC", text)).translate(_QUOTES)
+    clean = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", clean)).strip()
+    quotations: list[str] = []
+
+    def hide(found: re.Match[str]) -> str:
+        if len(quotations) >= _MOST_MARKS:
+            return found.group()
+        quotations.append(found.group())
+        return chr(_FIRST_MARK + len(quotations) - 1)
+
+    words = _QUOTED.sub(hide, clean)
+    return Said(_bare(words), tuple(quotations), _asks(words), words)
+
+
+def _asks(words: str) -> bool:
+    return words.rstrip(" .!").endswith("?")
+
+
+def _bare(words: str) -> str:
+    """Return the words without politeness before and after them."""
+    bare = _SLASH.sub("", words.strip())
+    for _ in range(4):
+        found = _POLITE.match(bare)
+        if found is None or found.end() >= len(bare):
+            break
+        bare = bare[found.end() :]
+    tail = _THANKS.search(bare, max(0, len(bare) - 60))
+    return (bare[: tail.start()] if tail and tail.start() > 0 else bare).strip()
