@@ -13,7 +13,22 @@ from bench.bench import FULL_LENGTH, QUICK, Bench
 from bench.cluster import cluster
 from bench.figure import Figure
 from bench.machine import describe
-from bench.scenarios import batch, clicks, idle, load, query, redirect, single, track
+from bench.scenarios import (
+    assistant,
+    batch,
+    cache,
+    clicks,
+    connector,
+    deliver,
+    idle,
+    live,
+    load,
+    mcp,
+    query,
+    redirect,
+    single,
+    track,
+)
 
 SCENARIOS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "batch": batch.run,
@@ -23,6 +38,12 @@ SCENARIOS: Final[dict[str, Callable[[Bench], list[Figure]]]] = {
     "load": load.run,
     "query": query.run,
     "clicks": clicks.run,
+    "deliver": deliver.run,
+    "connector": connector.run,
+    "assistant": assistant.run,
+    "live": live.run,
+    "cache": cache.run,
+    "mcp": mcp.run,
     "idle": idle.run,
 }
 _RUNS: Final = 5

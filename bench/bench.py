@@ -26,6 +26,12 @@ class Sizes:
     startups: int
     links: int
     visits: int
+    deliveries: int
+    backlog_deliveries: int
+    live_clients: int
+    live_events: int
+    bookings: int
+    messages: int
 
 
 FULL_LENGTH: Final = Sizes(
@@ -38,6 +44,12 @@ FULL_LENGTH: Final = Sizes(
     startups=5,
     links=1_000_000,
     visits=300_000,
+    deliveries=50_000,
+    backlog_deliveries=100_000,
+    live_clients=1_000,
+    live_events=600,
+    bookings=500,
+    messages=300,
 )
 QUICK: Final = Sizes(
     batch_events=100_000,
@@ -49,6 +61,12 @@ QUICK: Final = Sizes(
     startups=3,
     links=1_000_000,
     visits=100_000,
+    deliveries=20_000,
+    backlog_deliveries=100_000,
+    live_clients=1_000,
+    live_events=200,
+    bookings=100,
+    messages=60,
 )
 
 

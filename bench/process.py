@@ -19,7 +19,8 @@ from bench.cluster import Cluster
 Variant = Literal["up", "serve", "memory", "bare"]
 """`up` serves and loads in one process, `serve` only serves; see `bench.serve` for the other two."""
 
-_MAINSTEM: Final = (str(Path(sys.executable).with_name("mainstem")),)
+MAINSTEM: Final = (str(Path(sys.executable).with_name("mainstem")),)
+"""The command line of the product."""
 _READY_S: Final = 30.0
 _STOP_S: Final = 30.0
 _ROOT: Final = Path(__file__).parent.parent
@@ -40,12 +41,12 @@ class Server:
 @contextmanager
 def server(cluster: Cluster, variant: Variant, **settings: str) -> Iterator[Server]:
     """Yield a running server on the cluster's database; `settings` are environment variables for it."""
-    port = _free_port()
+    port = free_port()
     folder = cluster.data_dir / f"server-{variant}"
     command: Sequence[str]
     if variant in {"up", "serve"}:
         more = ["--no-demo"] if variant == "up" else []
-        command = [*_MAINSTEM, variant, "--port", str(port), "--data-dir", str(folder), *more]
+        command = [*MAINSTEM, variant, "--port", str(port), "--data-dir", str(folder), *more]
     else:
         command = [sys.executable, "-m", "bench.serve", variant, str(port), str(folder)]
     with running(command, {"DATABASE_URL": cluster.dsn, **settings}, folder) as process:
@@ -55,27 +56,41 @@ def server(cluster: Cluster, variant: Variant, **settings: str) -> Iterator[Serv
 @contextmanager
 def up(folder: Path) -> Iterator[Server]:
     """Yield `mainstem up` with a database of its own, as it comes: all settings and durability are the defaults."""
-    port = _free_port()
-    command = [*_MAINSTEM, "up", "--port", str(port), "--data-dir", str(folder), "--no-demo"]
+    port = free_port()
+    command = [*MAINSTEM, "up", "--port", str(port), "--data-dir", str(folder), "--no-demo"]
     with running(command, {}, folder) as process:
         yield Server(port, process.pid, await_answer(process, port))
 
 
 @contextmanager
-def worker(cluster: Cluster, number: int = 0) -> Iterator[int]:
-    """Yield the process id of a process that only loads (`mainstem work`); several need different numbers."""
+def worker(cluster: Cluster, number: int = 0, **settings: str) -> Iterator[int]:
+    """Yield the process id of a process that only works (`mainstem work`); several need different numbers."""
     folder = cluster.data_dir / f"worker-{number}"
-    with running([*_MAINSTEM, "work", "--data-dir", str(folder)], {"DATABASE_URL": cluster.dsn}, folder) as process:
+    environment = {"DATABASE_URL": cluster.dsn, **settings}
+    with running([*MAINSTEM, "work", "--data-dir", str(folder)], environment, folder) as process:
         yield process.pid
 
 
-def run_command(cluster: Cluster, *arguments: str) -> float:
-    """Run one of the product's commands on the cluster; return the seconds that it took. Raises RuntimeError."""
+@contextmanager
+def python(module: str, *arguments: str) -> Iterator[int]:
+    """Yield the process id of a module of the bench that runs."""
+    with subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=_ROOT) as process:
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def run_command(cluster: Cluster, *arguments: str, **settings: str) -> float:
+    """Run one of the product's commands on the cluster; return the seconds that it took. Raises RuntimeError.
+
+    `settings` are environment variables for it.
+    """
     started = perf_counter()
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     done = subprocess.run(
-        [*_MAINSTEM, *arguments],
-        env={**environment, "DATABASE_URL": cluster.dsn},
+        [*MAINSTEM, *arguments],
+        env={**environment, "DATABASE_URL": cluster.dsn, **settings},
         cwd=cluster.data_dir,
         capture_output=True,
         text=True,
@@ -135,7 +150,8 @@ def await_zero(cluster: Cluster, query: str, *, timeout_s: float) -> None:
         sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port

@@ -1,13 +1,15 @@
 """Fixtures: one PostgreSQL per test process, one migrated template, one cloned database per test."""
 
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 
 import asyncpg
 import psycopg
 import pytest
-from clusters import FAST, DurableCluster, private_folder
+from clusters import FAST, DurableCluster, fast_place, private_folder
 
 from mainstem.platform import migrate
 from mainstem.platform.db import Pool, create_pool
@@ -20,7 +22,10 @@ _numbers = count(1)
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[str]:
     """Return the URL of the `postgres` database of a PostgreSQL that lives as long as the test process."""
-    with private_folder("ms-test-") as folder, EmbeddedPostgres(folder, options=FAST) as server:
+    with (
+        private_folder("ms-test-", fast_place()) as folder,
+        EmbeddedPostgres(folder, options=FAST) as server,
+    ):
         yield server.url("postgres")
 
 
@@ -123,3 +128,18 @@ def node() -> str:
     if found is None:
         pytest.skip("no Node.js on this machine (apt install nodejs)")
     return found
+
+
+@pytest.fixture(scope="session")
+def node_modules() -> Path:
+    """Return a folder of npm packages, installed from the lock file when they are not there; skips where that can't be."""
+    folder = Path(__file__).parent / "node"
+    npm = shutil.which("npm")
+    modules = folder / "node_modules"
+    if not (modules / "standardwebhooks").exists():
+        if npm is None:
+            pytest.skip("no npm on this machine (apt install npm)")
+        done = subprocess.run([npm, "ci", "--no-audit", "--no-fund"], cwd=folder, capture_output=True, check=False)
+        if done.returncode != 0:
+            pytest.skip("npm can't fetch its packages here")
+    return modules

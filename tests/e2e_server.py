@@ -24,7 +24,10 @@ def free_port() -> int:
 
 def clean_environment(**more: str) -> dict[str, str]:
     """Return the environment without anything that would point the product elsewhere."""
-    ours = ("DATABASE_URL", "SYSTEM_DATABASE_URL", "PG", "MAINSTEM_", "API_", "SECRET_KEY", "ENV", "WEBHOOK_API_KEY")
+    ours = (
+        *("DATABASE_URL", "SYSTEM_DATABASE_URL", "PG", "MAINSTEM_", "API_", "SECRET_KEY", "ENV", "WEBHOOK_API_KEY"),
+        "OPENAI_",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "LOG_FORMAT": "json", "RATE_LIMIT_REQUESTS": "10000", **more}
 

@@ -10,7 +10,7 @@ from itertools import count
 import asyncpg
 
 from mainstem.events.model import RawEvent
-from mainstem.hub import FEEDS
+from mainstem.features import FEEDS
 from mainstem.platform.ids import uuid7
 from mainstem.vault.loader import Loader
 from mainstem.vault.model import SITE_COLUMNS

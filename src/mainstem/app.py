@@ -5,45 +5,48 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
-from fastapi.responses import RedirectResponse
 from uvicorn.supervisors import Multiprocess
 
-import mainstem
+from mainstem.alerts import run as alerting
+from mainstem.alerts import store as alert_store
+from mainstem.alerts.compose import live_data
+from mainstem.api import attach, create_api
+from mainstem.assistant.mcp import port as mcp_port
+from mainstem.dashboard import probes as dashboard_probes
+from mainstem.dashboard.clients import Clients
+from mainstem.dashboard.live import Live
+from mainstem.dashboard.messages import LARGEST_MESSAGE
 from mainstem.front import Front
 from mainstem.front.one_write import OneWriteProtocol
-from mainstem.front.openapi import merge_into
+from mainstem.front.sockets import SocketProtocol
 from mainstem.hub import Hub, open_hub
-from mainstem.links.contract import PREFIX as LINK_TRACKING
-from mainstem.links.contract import build_contract_router
-from mainstem.links.contract import shape as link_tracking_shape
-from mainstem.links.routes import build_router as links_router
-from mainstem.links.settings_routes import build_settings_router
-from mainstem.links.stats_routes import build_stats_router
-from mainstem.platform import api_docs, health, http, log, metrics, migrate
-from mainstem.platform.auth import require
-from mainstem.platform.auth_routes import router as auth_router
-from mainstem.platform.db import Pool
+from mainstem.platform import health, log, metrics, migrate, minutes
+from mainstem.platform.clock import utc_now
+from mainstem.platform.db import Connection
+from mainstem.platform.listening import bind, port_of_all, url_of
 from mainstem.platform.runtime import tune_gc
 from mainstem.platform.settings import Settings, load_settings
-from mainstem.site.routes import build_router as site_router
-from mainstem.subjects import build_router as subjects_router
 
 logger = structlog.get_logger(__name__)
 
+_LISTENING_S: Final = 2.0
+_OPEN_ALERTS: Final = 100
+"""Most alerts that a client of the live dashboard is shown first."""
 _DSN: Final = "HUB_INTERNAL_DSN"
 _DATA_DIR: Final = "HUB_INTERNAL_DATA_DIR"
-_DESCRIPTION: Final = (
-    "One customer from click to visit to booking to order to follow-up, on one PostgreSQL.\n\n"
-    "Send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`. Errors are problem+json (RFC 9457) "
-    "with a stable `code` and the `request_id` to quote."
-)
 
 CONTRACT_FUNCTIONS: Final = (
     "api.track_site_event(inet,text,text,character varying,jsonb)",
@@ -53,68 +56,43 @@ CONTRACT_FUNCTIONS: Final = (
 )
 """The SQL functions that the deployment document of site tracking checks for."""
 
+Beside = Callable[[], AbstractAsyncContextManager[None]]
+"""Something else that is served on the loop of a process, from before its parts open until after they have closed."""
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def create_api(settings: Settings) -> FastAPI:
-    """Return the FastAPI application with every route; `attach` gives it the parts before the first request."""
-    api = FastAPI(
-        title="Mainstem", version=mainstem.__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None
-    )
-    http.install(api, settings, shapes={LINK_TRACKING: link_tracking_shape})
-    api_docs.install(api)
+class McpPort(NamedTuple):
+    """Where MCP alone is served, and the port of the API that its documents point to."""
 
-    def hub() -> Hub:
-        found: Hub = api.state.hub
-        return found
-
-    def pool() -> Pool:
-        return hub().pool
-
-    api.include_router(health.router(lambda: api.state.health))
-    api.include_router(auth_router)
-    api.include_router(site_router(pool=pool, require=require, process=lambda tenant_id: hub().process(tenant_id)))
-    api.include_router(subjects_router(pool=pool, keyring=lambda: hub().services.sealer.keyring, require=require))
-    for build in (build_stats_router, build_settings_router, links_router, build_contract_router):
-        api.include_router(build(pool=pool, require=require, settings=settings))
-    if settings.metrics_enabled:
-        api.include_router(metrics.router())
-
-    @api.get("/", include_in_schema=False)
-    async def home() -> RedirectResponse:
-        return RedirectResponse("/docs")
-
-    plain_openapi = api.openapi
-
-    def openapi() -> dict[str, Any]:
-        if api.openapi_schema is None:
-            api.openapi_schema = merge_into(http.document_errors(plain_openapi()))
-        return api.openapi_schema
-
-    api.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents for changing the schema
-    return api
-
-
-def attach(api: FastAPI, hub: Hub) -> None:
-    """Give an application the parts of its process."""
-    api.state.hub = hub
-    api.state.api_pool = hub.pool
-    api.state.settings = hub.services.settings
-    api.state.authenticator = hub.services.authenticator
-    api.state.limiter = hub.services.limiter
+    listener: socket.socket
+    api_port: int
 
 
 class Application:
     """The ASGI application of a process: opens its parts at startup, closes them in order at shutdown."""
 
-    def __init__(self, settings: Settings, dsn: str, *, data_dir: Path, works: bool) -> None:
-        """Keep what to open; `works` adds the loader and the maintenance to this process."""
+    def __init__(  # noqa: PLR0913 - what a process is made of
+        self,
+        settings: Settings,
+        dsn: str,
+        *,
+        data_dir: Path,
+        works: bool,
+        beside: Beside | None = None,
+        mcp: "McpPort | None" = None,
+    ) -> None:
+        """Keep what to open.
+
+        `works` adds the loader and the maintenance to this process, `beside` another server, `mcp` a port for MCP alone.
+        """
         self._settings = settings
+        self._beside = beside
         self._dsn = dsn
         self._data_dir = data_dir
         self._works = works
+        self._mcp = mcp
         self._front: Front | None = None
 
     def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> Awaitable[None]:
@@ -130,15 +108,23 @@ class Application:
         await receive()
         async with AsyncExitStack() as stack:
             try:
+                if self._beside is not None:
+                    await stack.enter_async_context(self._beside())
                 opened = open_hub(self._settings, self._dsn, self._data_dir, serves=True, works=self._works)
                 hub = await stack.enter_async_context(opened)
             except Exception as error:
                 logger.exception("startup failed")
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
                 return
-            api = create_api(self._settings)
+            api = create_api(self._settings.model_copy(update={"data_dir": self._data_dir}))
             attach(api, hub)
-            api.state.health = await stack.enter_async_context(_health(self._settings, self._dsn, hub))
+            stack.push_async_callback(api.state.turns.stop)
+            live = api.state.live = await stack.enter_async_context(_live(self._settings, self._dsn, hub))
+            api.state.health = await stack.enter_async_context(_health(self._settings, self._dsn, hub, live))
+            if self._settings.mcp_enabled:
+                stack.push_async_callback(api.state.mcp.close)
+            if self._mcp is not None:
+                await stack.enter_async_context(mcp_port.opened(api, self._settings, *self._mcp))
             self._front = Front(api, hub.services)
             tune_gc()
             await send({"type": "lifespan.startup.complete"})
@@ -146,8 +132,35 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+async def _open_alerts(connection: Connection, tenant_id: int) -> list[dict[str, Any]]:
+    wanted = alert_store.Filter(statuses=("firing", "acknowledged"))
+    found, _ = await alert_store.page(connection, tenant_id, wanted, limit=_OPEN_ALERTS, offset=0)
+    return [live_data(alert) for alert in found]
+
+
 @asynccontextmanager
-async def _health(settings: Settings, dsn: str, hub: Hub) -> AsyncIterator[health.HealthRegistry]:
+async def _live(settings: Settings, dsn: str, hub: Hub) -> AsyncIterator[Live]:
+    live = Live(
+        dsn=dsn,
+        pool=lambda: hub.pool,
+        owner_pool=lambda: hub.worker_pool,
+        authenticator=hub.services.authenticator,
+        window=minutes.window,
+        clients=Clients(most=settings.live_max_connections, most_of_tenant=settings.live_max_connections_per_tenant),
+        alerts=_open_alerts,
+    )
+    live.start()
+    try:
+        # who connects at once should not be told that the database is away
+        with suppress(TimeoutError):
+            await live.listening(_LISTENING_S)
+        yield live
+    finally:
+        await live.stop()
+
+
+@asynccontextmanager
+async def _health(settings: Settings, dsn: str, hub: Hub, live: Live) -> AsyncIterator[health.HealthRegistry]:
     registry = health.HealthRegistry(interval_s=settings.health_check_interval_seconds)
     pools = (hub.pool, hub.worker_pool)
     probes = health.DatabaseProbes(dsn, pools=pools, head=migrate.head(), functions=CONTRACT_FUNCTIONS)
@@ -162,7 +175,12 @@ async def _health(settings: Settings, dsn: str, hub: Hub) -> AsyncIterator[healt
             "waiting_events": state.waiting_events,
         }
 
+    async def alerts() -> dict[str, object]:
+        return await alerting.watched(hub.worker_pool, hub.alerting, utc_now())
+
     registry.register("intake", intake, critical=False)
+    dashboard_probes.register(registry, owner_pool=lambda: hub.worker_pool, clients=live.clients, cache=hub.cache)
+    registry.register("alerts", alerts, critical=False)
     await registry.start()
     try:
         yield registry
@@ -207,6 +225,10 @@ def _config(app: "Application | str", settings: Settings, *, workers: int = 1) -
         app,
         loop="uvloop",
         http=OneWriteProtocol,
+        ws=SocketProtocol,
+        ws_max_size=LARGEST_MESSAGE,
+        # compressed frames would differ between clients
+        ws_per_message_deflate=False,
         # said, because it is guessed from whether the application is a coroutine function
         interface="asgi3",
         lifespan="on",
@@ -223,75 +245,31 @@ def _config(app: "Application | str", settings: Settings, *, workers: int = 1) -
     )
 
 
-class _PortOfAll(socket.socket):
-    """A port that several processes listen on: whoever is handed it opens a listening socket of its own.
-
-    The kernel then spreads connections over the processes. On one shared socket the first to wake takes all that wait:
-    measured here, one of two processes was often left without any. It does not listen itself, or it would get a share.
-    """
-
-    def __reduce__(self) -> tuple[Callable[[str, int], socket.socket], tuple[str, int]]:
-        host, port = self.getsockname()[:2]
-        return _listen_beside, (host, port)
-
-
-def _listen_beside(host: str, port: int) -> socket.socket:
-    return bind(host, port, option=socket.SO_REUSEPORT)
-
-
-def _port_of_all(host: str, port: int) -> _PortOfAll:
-    """Take a port for several processes. Raises OSError when it is taken or the host unknown."""
-    # a port that others share, too, would seem to be free
-    with bind(host, port) as free:
-        family, (host, port) = free.family, free.getsockname()[:2]
-    taken = _PortOfAll(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        taken.bind((host, port))
-    except OSError:
-        taken.close()
-        raise
-    return taken
-
-
-def bind(host: str, port: int, *, option: int = socket.SO_REUSEADDR) -> socket.socket:
-    """Return a listening socket. Raises OSError with the usual errno when the port is taken or the host unknown."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # with the protocol named, every event loop turns Nagle's delay off
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, option, 1)
-        listener.bind((host, port))
-        listener.listen(2048)
-        listener.set_inheritable(True)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    """Return the address to show for a listening socket."""
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
-
-
 def run(  # noqa: PLR0913 - what the command line gives
-    settings: Settings, dsn: str, *, data_dir: Path, host: str, port: int, on_ready: Callable[[str], None]
+    settings: Settings,
+    dsn: str,
+    *,
+    data_dir: Path,
+    host: str,
+    port: int,
+    on_ready: Callable[[str], None],
+    beside: Beside | None = None,
 ) -> int:
     """Serve and work in this one process until a signal; return the exit code.
 
-    `on_ready` gets the address once requests are answered. Raises OSError when the port can't be bound.
+    `on_ready` gets the address once requests are answered; `beside` is served on the same loop. Raises OSError when the
+    port can't be bound.
     """
     log.configure(settings)
-    listener = bind(host, port)
-    app = Application(settings, dsn, data_dir=data_dir, works=True)
-    server = _Server(_config(app, settings), lambda: on_ready(url_of(listener)))
-    try:
+    with ExitStack() as stack:
+        listener = stack.enter_context(bind(host, port))
+        opened = mcp_port.listener(settings)
+        mcp = None
+        if opened is not None:
+            mcp = McpPort(stack.enter_context(opened), listener.getsockname()[1])
+        app = Application(settings, dsn, data_dir=data_dir, works=True, beside=beside, mcp=mcp)
+        server = _Server(_config(app, settings), lambda: on_ready(url_of(listener)))
         return _run(server, listener)
-    finally:
-        listener.close()
 
 
 def serve(  # noqa: PLR0913 - what the command line gives
@@ -299,7 +277,7 @@ def serve(  # noqa: PLR0913 - what the command line gives
 ) -> int:
     """Serve HTTP without working, in one or several processes that share a port; return the exit code."""
     log.configure(settings)
-    listener = bind(host, port) if workers == 1 else _port_of_all(host, port)
+    listener = bind(host, port) if workers == 1 else port_of_all(host, port)
     logger.info("serving", address=url_of(listener), workers=workers)
     if workers == 1:
         app = Application(settings, dsn, data_dir=data_dir, works=False)

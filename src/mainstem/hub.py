@@ -5,87 +5,45 @@ loader and the maintenance in a process that does the work.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from typing import Final
 
-import asyncpg
-import structlog
-
-from mainstem.events import retention
-from mainstem.events.archive import archive_folder
-from mainstem.events.archive.spawn import Archiver, archiver
+from mainstem.accounts.desk import Desk
+from mainstem.alerts import run as alerts
+from mainstem.connectors import running as connectors
+from mainstem.connectors.wiring import connectors_of
+from mainstem.duties import Duties, finish, make_loader
 from mainstem.events.intake import Intake
 from mainstem.events.log import PostgresLog
 from mainstem.events.sealing import Sealer
-from mainstem.events.signals import Notifier
+from mainstem.events.signals import Listener, Notifier
 from mainstem.events.spool import Spool
+from mainstem.features import METRICS, model_source
 from mainstem.front.services import Services
 from mainstem.links.cache import LinkCache
-from mainstem.links.checks import CHECKS as LINK_CHECKS
 from mainstem.links.clicks import Clicks
-from mainstem.links.feed import FEEDS as LINK_FEEDS
+from mainstem.links.warm import warm as warm_links
 from mainstem.pii.box import Keyring
-from mainstem.platform import metrics
+from mainstem.pii.store import Subjects
+from mainstem.platform import outbox
 from mainstem.platform.addresses import parse_networks
 from mainstem.platform.auth import Authenticator
-from mainstem.platform.clock import utc_now
-from mainstem.platform.db import Connection, Pool, create_pool
+from mainstem.platform.cache import CHANNEL as CACHE_CHANNEL
+from mainstem.platform.cache import Cache
+from mainstem.platform.db import Pool, create_pool
 from mainstem.platform.limits import RateLimiter
+from mainstem.platform.mail import Mailer
+from mainstem.platform.minute_writer import MinuteWriter
+from mainstem.platform.outbound import Outbound
 from mainstem.platform.secrets import derive, pii_keys, secret_key
 from mainstem.platform.settings import Settings
-from mainstem.site import SITE_FEED, ProcessResult, process
-from mainstem.site.checks import CHECKS as SITE_CHECKS
-from mainstem.vault import queries as vault_queries
-from mainstem.vault.custom import daily, files
-from mainstem.vault.custom.active import ModelSource
-from mainstem.vault.feed import Feed
-from mainstem.vault.loader import Loader, LoadResult
-from mainstem.vault.model import EVENT_FEED
+from mainstem.platform.text_box import TextBox
+from mainstem.site import ProcessResult, process
+from mainstem.tasks.run import Chores
+from mainstem.vault.loader import Loader
 from mainstem.vault.waiter import LoadWaiter
-
-FEEDS: Final = (SITE_FEED, *LINK_FEEDS, EVENT_FEED)
-"""Every feed of the product: only the composition root knows them all."""
-
-_CONNECT_TIMEOUT_S: Final = 10
-CHECKS: Final = (*SITE_CHECKS, *LINK_CHECKS)
-"""What `mainstem vault check` asks beside the rules of the model and the ledger."""
-
-
-async def _vault_partitions(connection: Connection) -> int:
-    today = utc_now().date()
-    return await vault_queries.ensure_partitions(connection, today, today + timedelta(days=62))
-
-
-def model_source(settings: Settings) -> ModelSource:
-    """Return what says which feeds are loaded; the settings name the data folder in use."""
-    return ModelSource(FEEDS, files.find(settings.vault_model, settings.data_dir))
-
-
-async def feeds_in_force(settings: Settings, dsn: str, data_dir: Path) -> tuple[Feed, ...]:
-    """Return the feeds that loaders follow now: the built-in ones and those of the applied model."""
-    connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S)
-    try:
-        found = await model_source(settings.model_copy(update={"data_dir": data_dir}))(connection)
-    finally:
-        await connection.close(timeout=_CONNECT_TIMEOUT_S)
-    return found.feeds
-
-
-def _upkeep(source: ModelSource) -> dict[str, retention.Step]:
-    """Return the upkeep of other modules that rides on the hourly sweep."""
-
-    async def snapshots(connection: Connection) -> int:
-        _, model = await source.model(connection)
-        return 0 if model is None else await daily.build_due(connection, model.snapshots)
-
-    return {"vault_partitions": _vault_partitions, "vault_snapshots": snapshots}
-
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -96,6 +54,11 @@ class Hub:
     worker_pool: Pool
     loader: Loader | None
     notifier: Notifier
+    outbound: Outbound
+    alerting: alerts.Alerting
+    cache: Cache
+    connectors: connectors.Connectors
+    accounts: Desk
 
     @property
     def pool(self) -> Pool:
@@ -121,22 +84,46 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(_pool(settings, dsn, role="api"))
         worker_pool = await stack.enter_async_context(_pool(settings, dsn, role="worker"))
+        writer = MinuteWriter(worker_pool, (pool, worker_pool))
+        writer.start()
+        stack.push_async_callback(writer.stop)
         secret = secret_key(settings, data_dir)
-        sealer = Sealer(settings.pii_fields, Keyring(*pii_keys(settings, data_dir)))
+        keyring = Keyring(*pii_keys(settings, data_dir))
+        sealer = Sealer(settings.pii_fields, keyring)
+        outbound = Outbound(parse_networks(settings.outbound_allow))
+        stack.push_async_callback(outbound.close)
+        mailer = Mailer(settings)
+        box = TextBox(derive(secret, "mail"))
+        post = outbox.Outbox(mailer, settings.mail_to, box)
+        alerting = alerts.Alerting.of(settings, METRICS, post)
+        traders = connectors.Connectors(connectors_of(settings, outbound), pool, worker_pool, keyring, post)
+        stack.push_async_callback(traders.finish)
         waiter = LoadWaiter(dsn)
         await waiter.start()
         stack.push_async_callback(waiter.stop)
+        cache = await stack.enter_async_context(_cache(settings, dsn, pool, derive(secret, "cache")))
+        writer.watch_cache(cache.counters)
         stop = asyncio.Event()
         source = model_source(settings)
-        loader = _loader(settings, dsn, waiter, source, sealer) if works else None
-        tasks: list[asyncio.Task[None]] = []
+        chores = Chores(worker_pool, Subjects(keyring), post, url=alerts.place_of(settings).url, zone=settings.timezone)
+        loader = make_loader(settings, dsn, waiter, source, sealer, chores) if works else None
         if loader is not None:
-            tasks.append(asyncio.create_task(loader.run(stop), name="loader"))
-            upkeep = retention.run(
-                worker_pool, settings, stop, steps=_upkeep(source), archiver=_archiver(settings, dsn)
+            work = Duties(
+                settings,
+                dsn,
+                worker_pool,
+                loader,
+                source,
+                outbound,
+                keyring,
+                alerting,
+                mailer,
+                cache,
+                traders,
+                box,
+                chores,
             )
-            tasks.append(asyncio.create_task(upkeep, name="retention"))
-            stack.push_async_callback(_finish, tasks, stop)
+            stack.push_async_callback(finish, work.begin(stop), stop)
         intake = _intake(settings, dsn, sealer)
         notifier = Notifier(dsn)
         if serves:
@@ -148,9 +135,11 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
             await intake.start()
             stack.push_async_callback(intake.stop)
         links = LinkCache(dsn, settings)
+        cache.members.join("links", links)
         if serves:
             await links.start()
             stack.push_async_callback(links.stop)
+            cache.members.warm_by("links", lambda tenant_id: warm_links(links, pool, tenant_id))
         visitor_secret, ip_secret = derive(secret, "visitor"), derive(secret, "ip")
         services = Services(
             settings=settings,
@@ -166,7 +155,17 @@ async def open_hub(settings: Settings, dsn: str, data_dir: Path, *, serves: bool
             visitor_secret=visitor_secret,
             ip_secret=ip_secret,
         )
-        yield Hub(services=services, worker_pool=worker_pool, loader=loader, notifier=notifier)
+        yield Hub(
+            services=services,
+            worker_pool=worker_pool,
+            loader=loader,
+            notifier=notifier,
+            outbound=outbound,
+            alerting=alerting,
+            cache=cache,
+            connectors=traders,
+            accounts=Desk(worker_pool, settings, post, services.limiter),
+        )
 
 
 @asynccontextmanager
@@ -183,40 +182,18 @@ async def _pool(settings: Settings, dsn: str, *, role: str) -> AsyncIterator[Poo
         pool.terminate()
 
 
+@asynccontextmanager
+async def _cache(settings: Settings, dsn: str, pool: Pool, namespace: bytes) -> AsyncIterator[Cache]:
+    cache = Cache(settings, pool, namespace=namespace[:8].hex())
+    async with Listener(dsn, [CACHE_CHANNEL], cache.heard) as listener:
+        cache.follow(lambda: listener.session)
+        try:
+            yield cache
+        finally:
+            await cache.stop()
+
+
 def _intake(settings: Settings, dsn: str, sealer: Sealer) -> Intake:
     max_bytes = settings.spool_max_mb * 1_048_576
     spool = Spool(settings.data_dir / "spool", max_bytes=max_bytes, keyring=sealer.keyring)
     return Intake(PostgresLog(dsn, sealer), spool, commit_timeout_s=settings.intake_commit_timeout_seconds)
-
-
-def _archiver(settings: Settings, dsn: str) -> Archiver | None:
-    if not settings.archive_enabled:
-        return None
-    return archiver(dsn, archive_folder(settings.archive_dir, settings.data_dir))
-
-
-def _loader(settings: Settings, dsn: str, waiter: LoadWaiter, source: ModelSource, sealer: Sealer) -> Loader:
-    lanes = settings.loader_lanes
-    loader = Loader(dsn, FEEDS, lanes=range(lanes), lane_count=lanes, source=source, sealer=sealer)
-    loader.on_loaded(lambda result: waiter.loaded(result.batch_ids))
-    loader.on_loaded(_measure)
-    return loader
-
-
-def _measure(result: LoadResult) -> None:
-    metrics.load(
-        batches=result.batches,
-        loaded=result.loaded,
-        duplicates=result.duplicates,
-        rejected=result.rejected,
-        seconds=result.seconds,
-    )
-
-
-async def _finish(tasks: Sequence["asyncio.Task[None]"], stop: asyncio.Event) -> None:
-    stop.set()
-    _, late = await asyncio.wait(tasks, timeout=15)
-    for task in late:
-        log.warning("task did not end in time", task=task.get_name(), now=utc_now().isoformat())
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ from bench.cluster import cluster
 from bench.figure import Bar, Figure, compared
 from bench.load_generator import Plan, generate, request
 from bench.process import server
-from bench.scenarios import batch, load
+from bench.scenarios import batch, live, load
 from bench.stats import median, percentile
 from bench.traffic import Traffic
 
@@ -29,6 +29,12 @@ TINY = Sizes(
     startups=1,
     links=50,
     visits=200,
+    deliveries=50,
+    backlog_deliveries=100,
+    live_clients=20,
+    live_events=5,
+    bookings=5,
+    messages=6,
 )
 
 
@@ -95,6 +101,9 @@ def test_the_scenarios_run_against_real_servers() -> None:
         assert barred.ratio == pytest.approx(barred.value / text.runs[0])
         load.run(bench)
         assert found.number("select sum(loaded) from business.pipeline_total") == TINY.backlog_events
+        half, slowest, memory = live.run(bench)
+        assert 0 < half.value <= slowest.value
+        assert memory.value > 0
         with server(found, "bare") as bare:
             requests = [request("POST", "/", body=b"{}")]
             paced = generate(Plan(port=bare.port, requests=requests, total=50, connections=4, rate=500.0))

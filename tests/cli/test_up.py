@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -35,7 +36,7 @@ class Up:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**kept, **environment},
+                env={**kept, "MCP_SERVER_PORT": "0", **environment},
             )
         self.folder = folder
         self._lines: Queue[str] = Queue()
@@ -175,6 +176,57 @@ def test_a_first_start_a_second_one_and_what_lies_between(up: type[Up], folder: 
     assert gone(postgres)
     assert "key create --tenant default" in third.printed()
     assert third.end(signal.SIGINT) == 0
+
+
+def test_the_demo_shows_bookings_that_become_orders_and_keeps_both_over_a_kill(up: type[Up], folder: Path) -> None:
+    def orders(*states: str) -> list[dict[str, object]]:
+        """Return the ledger as the command shows it, once its states are these."""
+        command = [sys.executable, "-m", "mainstem", "connector", "orders", "tripleseat", "--json"]
+        deadline = time.monotonic() + 60
+        while True:
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+            found: list[dict[str, object]] = json.loads(done.stdout)
+            if sorted(str(row["state"]) for row in found) == sorted(states):
+                return found
+            assert time.monotonic() < deadline, (found, states)
+
+    def place(printed: str) -> str:
+        found = re.search(r"curl (\S+)/admin/events", printed)
+        assert found is not None, printed
+        return found[1]
+
+    first = up()
+    first.ready()
+    address = place(first.printed())
+    (order,) = orders("confirmed")
+    assert [row["id"] for row in sold(address)] == [int(str(order["revel_order_id"]))]
+    booked = httpx.post(f"{address}/admin/events", json={}, timeout=20).json()["id"]
+    assert str(booked) in {row["booking_id"] for row in orders("confirmed", "confirmed")}
+    kept = folder / "data" / "demo-bookings.json"
+    deadline = time.monotonic() + 60
+    while len(json.loads(kept.read_bytes())["rows"]["Order"]) < 2:
+        assert time.monotonic() < deadline
+    first.process.kill()
+
+    second = up()
+    second.ready()
+    address = place(second.printed())
+    assert len(sold(address)) == 2
+    httpx.delete(f"{address}/admin/events/{booked}", timeout=20).raise_for_status()
+    assert {row["booking_id"]: row["state"] for row in orders("confirmed", "voided")}[str(booked)] == "voided"
+    assert [row["voided"] for row in sold(address)] == [False, True]
+    assert second.end(signal.SIGTERM) == 0
+
+    # who decides about the connector himself gets no stand-ins
+    third = up(ENABLE_CONNECTOR="false")
+    third.ready()
+    assert "/admin/events" not in third.printed()
+    assert third.end(signal.SIGTERM) == 0
+
+
+def sold(address: str) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = httpx.get(f"{address}/admin/orders", timeout=20).json()["orders"]
+    return found
 
 
 def test_a_signal_during_the_first_start_ends_it_in_order(up: type[Up], folder: Path) -> None:

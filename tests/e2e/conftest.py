@@ -34,3 +34,10 @@ def admin_key(server: Server) -> str:
     """Return a key of a tenant of its own that may do everything."""
     server.cli("tenant", "create", "fuzzed")
     return server.key("fuzzed", "admin")
+
+
+@pytest.fixture(scope="session")
+def revoked_key(server: Server) -> str:
+    """Return a key of a tenant of its own that tests may revoke."""
+    server.cli("tenant", "create", "revoked")
+    return server.key("revoked", "admin")

@@ -87,7 +87,8 @@ class Product:
 
 @pytest.fixture
 def product(tmp_path: Path, durable_cluster: DurableCluster) -> Iterator[Product]:
-    server = Server(tmp_path / "data", DATABASE_URL=durable_cluster.dsn).start()
+    # an alert about a slow machine would be an event more
+    server = Server(tmp_path / "data", DATABASE_URL=durable_cluster.dsn, ALERTS_ENABLED="false").start()
     running = Product(server, durable_cluster)
     yield running
     running.client.close()

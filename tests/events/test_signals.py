@@ -40,6 +40,24 @@ async def test_reconnects_and_says_so(heard: Heard, connection: asyncpg.Connecti
     assert await _next(heard) == ("other", "again")
 
 
+async def test_the_session_tells_of_a_loss_before_the_callback_can(dsn: str, connection: asyncpg.Connection) -> None:
+    seen: list[int] = []
+    listener = Listener(dsn, ["other"], lambda *_: seen.append(listener.session))
+    assert listener.session == 0
+    async with listener:
+        await listener.connected()
+        assert listener.session == 1
+        await connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mainstem listener'"
+        )
+        async with asyncio.timeout(10):
+            while listener.session != 2:
+                assert listener.session in {0, 1}
+                await asyncio.sleep(0)
+    assert listener.session == 0
+    assert seen[0] == 1
+
+
 async def test_a_failing_callback_does_not_end_the_listening(dsn: str, connection: asyncpg.Connection) -> None:
     calls: Heard = asyncio.Queue()
 

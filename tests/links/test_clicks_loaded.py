@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from siting import FEEDS, FIREFOX, GOOGLEBOT, NOON, land, load_all, loading, raw_event
 
 from mainstem.events.model import RawEvent
-from mainstem.hub import CHECKS
+from mainstem.features import CHECKS
 from mainstem.links.digest import ClickDigest
 from mainstem.links.feed import CLICK_FEED
 from mainstem.vault.check import check

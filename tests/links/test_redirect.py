@@ -350,7 +350,8 @@ def test_the_geo_file_may_be_absent(tmp_path: Path):
 
 async def test_a_burst_of_unknown_tracking_ids_leaves_limits_exact(connection, dsn, tmp_path):
     await add_link(connection, "once", click_limit=1, limit_url="https://example.com/over")
-    async with serving(dsn, tmp_path, link_wait_ms=50) as (client, _):
+    # what a slow machine may take is not what this is about
+    async with serving(dsn, tmp_path, link_wait_ms=5_000) as (client, _):
         await client.head("/once")
         burst = [client.get(f"/track/none{number}") for number in range(1_500)]
         visits = [client.get("/once") for _ in range(5)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import httpx
 
-from mainstem.app import attach, create_api
+from mainstem.api import attach, create_api
 from mainstem.front import Front
 from mainstem.hub import Hub, open_hub
 from mainstem.platform.settings import Settings
@@ -32,10 +32,12 @@ async def add_link(
 
 
 @asynccontextmanager
-async def serving(dsn: str, folder: Path, **settings: object) -> AsyncIterator[tuple[httpx.AsyncClient, Hub]]:
-    """Yield a client of an application on a database, which serves and loads, and its parts."""
+async def serving(
+    dsn: str, folder: Path, *, works: bool = True, **settings: object
+) -> AsyncIterator[tuple[httpx.AsyncClient, Hub]]:
+    """Yield a client of an application on a database, which serves and does the work, and its parts."""
     chosen = Settings(_env_file=None, data_dir=folder, **settings)
-    async with open_hub(chosen, dsn, folder, serves=True, works=True) as hub:
+    async with open_hub(chosen, dsn, folder, serves=True, works=works) as hub:
         api = create_api(chosen)
         attach(api, hub)
         transport = httpx.ASGITransport(app=Front(api, hub.services), client=("198.51.100.7", 4711))

@@ -135,7 +135,7 @@ async def test_the_webhook_key_ingests_for_the_default_tenant(
 async def test_a_token_gives_the_users_present_role(
     worker_pool: Pool, tmp_path: Path, connection: asyncpg.Connection, ana: users.SignedIn
 ) -> None:
-    token = Authenticator(worker_pool, settings(tmp_path)).issue(ana)
+    token = await Authenticator(worker_pool, settings(tmp_path)).issue(ana)
     caller = await Authenticator(worker_pool, settings(tmp_path)).by_token(token)
     assert caller is not None
     assert (caller.user_id, caller.role, caller.subject) == (ana.user.id, "member", f"user:{ana.user.id}")
@@ -158,7 +158,7 @@ async def test_a_token_gives_the_users_present_role(
 async def test_a_token_ends_with_its_user(
     authenticator: Authenticator, connection: asyncpg.Connection, ana: users.SignedIn, change: str
 ) -> None:
-    token = authenticator.issue(ana)
+    token = await authenticator.issue(ana)
     await connection.execute(change)
     assert await authenticator.by_token(token) is None
 
@@ -167,13 +167,13 @@ async def test_a_token_of_another_installation_is_nothing(
     worker_pool: Pool, tmp_path: Path, authenticator: Authenticator, ana: users.SignedIn
 ) -> None:
     other = Authenticator(worker_pool, settings(tmp_path, secret_key=SECRET[::-1]))
-    assert await authenticator.by_token(other.issue(ana)) is None
+    assert await authenticator.by_token(await other.issue(ana)) is None
 
 
 async def test_a_token_forged_with_the_plain_secret_is_nothing(
     authenticator: Authenticator, ana: users.SignedIn
 ) -> None:
-    good = jwt.decode(authenticator.issue(ana), options={"verify_signature": False})
+    good = jwt.decode(await authenticator.issue(ana), options={"verify_signature": False})
     assert await authenticator.by_token(jwt.encode(good, SECRET, algorithm="HS256")) is None
     key = derive(secret_key(settings(Path()), Path()), "jwt")
     assert await authenticator.by_token(jwt.encode(good, key, algorithm="HS256")) is not None

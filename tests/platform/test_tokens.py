@@ -23,6 +23,7 @@ from mainstem.platform.settings import Settings
 
 KEY = bytes(range(32))
 USER = UUID("0198c0de-0000-7000-8000-000000000001")
+SESSION = UUID("0198c0de-0000-7000-8000-000000000002")
 RSA = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
 EC = ec.generate_private_key(ec.SECP256R1())
 ED = ed25519.Ed25519PrivateKey.generate()
@@ -31,7 +32,14 @@ SECRET = "better-auth-shared-secret-0123456789"
 
 def ours(**changes: Any) -> str:
     return tokens.issue(
-        KEY, user_id=USER, tenant_id=7, tenant="harbour", role="owner", lifetime=timedelta(hours=1), **changes
+        KEY,
+        session_id=SESSION,
+        user_id=USER,
+        tenant_id=7,
+        tenant="harbour",
+        role="owner",
+        lifetime=timedelta(hours=1),
+        **changes,
     )
 
 
@@ -41,6 +49,7 @@ def claims(**changes: Any) -> dict[str, Any]:
         "iss": "mainstem",
         "aud": "mainstem",
         "sub": str(USER),
+        "sid": str(SESSION),
         "tenant_id": 7,
         "tenant": "harbour",
         "role": "owner",
@@ -86,7 +95,8 @@ def jwk_of(private: Any, algorithm: str, kid: str) -> dict[str, Any]:
 def test_an_issued_token_is_read_back() -> None:
     found = tokens.read(KEY, ours())
     assert found is not None
-    assert (found.user_id, found.tenant_id, found.tenant, found.role) == (USER, 7, "harbour", "owner")
+    assert (found.session_id, found.user_id) == (SESSION, USER)
+    assert (found.tenant_id, found.tenant, found.role) == (7, "harbour", "owner")
     assert 3_590 <= found.expires_at - time.time() <= 3_600
 
 
@@ -122,6 +132,9 @@ FORGERIES = {
     "no aud": lambda: signed(aud=None),
     "no iss": lambda: signed(iss=None),
     "no sub": lambda: signed(sub=None),
+    "no session, as before there were any": lambda: signed(sid=None),
+    "session is no uuid": lambda: signed(sid="1 or 1=1"),
+    "session is no text": lambda: signed(sid=7),
     "sub is no uuid": lambda: signed(sub="1 or 1=1"),
     "no tenant": lambda: signed(tenant_id=None),
     "tenant as text": lambda: signed(tenant_id="7"),
@@ -223,9 +236,10 @@ KINDS = {"EdDSA": ED, "ES256": EC, "RS256": RSA}
 async def test_better_auth_tokens_by_key_set(key_server: KeyServer, algorithm: str) -> None:
     key_server.serve(jwk_of(KINDS[algorithm], algorithm, "k1"))
     reader = better_auth(better_auth_jwks_url=key_server.url)
+    end = int(time.time()) + 90
     for _ in range(3):
-        assert await reader.read(theirs(KINDS[algorithm], algorithm)) == tokens.ForeignClaims(
-            "u_1", "ana@harbour.example"
+        assert await reader.read(theirs(KINDS[algorithm], algorithm, exp=end)) == tokens.ForeignClaims(
+            "u_1", "ana@harbour.example", "", vouched=False, expires_at=end
         )
     assert await reader.read(theirs(KINDS[algorithm], algorithm, kid=None)) is not None
     assert key_server.questions == 1
@@ -295,10 +309,24 @@ async def test_a_new_key_is_fetched_and_known_ones_outlive_the_server(
         assert await reader.read(theirs(ED, "EdDSA")) is not None
 
 
-async def test_a_shared_secret_counts_only_in_legacy_mode() -> None:
-    token = theirs(SECRET, "HS256", kid=None)
+@pytest.mark.parametrize(
+    ("said", "vouched"),
+    [({}, False), ({"emailVerified": True}, True), ({"email_verified": True}, True), ({"emailVerified": 1}, None)],
+)
+async def test_only_a_plain_yes_vouches_for_an_email(said: dict[str, Any], vouched: bool | None) -> None:
     legacy = better_auth(better_auth_secret=SECRET, better_auth_legacy=True)
-    assert await legacy.read(token) == tokens.ForeignClaims("u_1", "ana@harbour.example")
+    found = await legacy.read(theirs(SECRET, "HS256", kid=None, name="Ana", **said))
+    assert (None if found is None else found.vouched) is vouched
+    assert found is None or found.name == "Ana"
+
+
+async def test_a_shared_secret_counts_only_in_legacy_mode() -> None:
+    end = int(time.time()) + 90
+    token = theirs(SECRET, "HS256", kid=None, exp=end)
+    legacy = better_auth(better_auth_secret=SECRET, better_auth_legacy=True)
+    assert await legacy.read(token) == tokens.ForeignClaims(
+        "u_1", "ana@harbour.example", "", vouched=False, expires_at=end
+    )
     assert await legacy.read(theirs(SECRET + "x", "HS256", kid=None)) is None
     assert await legacy.read(theirs(ED, "EdDSA")) is None
     assert await legacy.read(unsigned("none")) is None

@@ -21,8 +21,16 @@ TABLES = (
     "vault.lnk_customer_visitor vault.sat_customer_site_pii vault.sat_customer_pii business.session business.site_hour "
     "business.visitor_day business.site_day vault.hub_tracked_link vault.sat_tracked_link vault.nhl_click "
     "vault.sat_customer_click_pii business.link_time business.link_day business.link_visitor_day business.link_total "
-    "business.missed_day"
+    "business.missed_day vault.hub_booking vault.hub_booking_site vault.hub_calendar_day vault.hub_pos_order "
+    "vault.lnk_booking_schedule vault.lnk_booking_pos_order vault.sat_booking vault.msat_booking_line "
+    "vault.esat_booking_takes_place vault.rts_booking_presence vault.sat_pos_order vault.sat_customer_booking_pii "
+    "business.booking_day business.booking_counted"
 ).split()
+OF_TASKS = (
+    "vault.hub_task vault.sat_task vault.lnk_task_booking vault.lnk_task_pos_order vault.lnk_task_visitor "
+    "vault.lnk_task_tracked_link vault.sat_customer_task_pii"
+).split()
+"""Empty in this history: `tests/tasks/test_tasks_replayed.py` replays one of tasks."""
 NOW = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=2)
 
 
@@ -45,6 +53,26 @@ def linked(kind: str, number: int, **data: object) -> NewEvent:
     }
     event = visit(number * 11, number, kind=f"link.{kind}", data=json.dumps(told))
     return event._replace(subject=None if kind == "missed" else f"l{number % 3}")
+
+
+def booked(kind: str, number: int, **data: object) -> NewEvent:
+    """Return what a connector says of one of three bookings, or of its order."""
+    booking_id = str(number % 3)
+    told = {
+        "connector": "tripleseat",
+        "booking_id": booking_id,
+        "site_id": "4",
+        "establishment": "12",
+        "local_id": f"Triple Seat_{booking_id}",
+        "on": f"2026-05-0{number % 4 + 1}",
+        "status": "DEFINITE",
+        "lines": [{"line_id": str(line), "name": f"Item {line}", "quantity": number} for line in range(number % 3)],
+        "total": f"{number}.50",
+        "version": number,
+        **data,
+    }
+    event = visit(number, number, kind=kind, data=json.dumps(told), visitor=None)
+    return event._replace(source="connector:tripleseat", subject=f"booking:{booking_id}")
 
 
 def other(number: int, tenant_id: int = 1) -> NewEvent:
@@ -94,6 +122,10 @@ async def history(connection: asyncpg.Connection, dsn: str) -> None:
             visit(400, 1, data=json.dumps({"page_url": "https://example.com/me", "event_data": {"email": email}}))
         ]
         await land(connection, [*people, other(4)._replace(data=json.dumps({"email": email}))])
+        await load(dsn)
+    for versions in ((1, 2, 3), (7, 8, 9), (6, 4, 5)):
+        await land(connection, [booked("booking.updated", n, email="dora@example.com") for n in versions])
+        await land(connection, [booked("order.injected", n, order_id=f"R{n}") for n in versions])
         await load(dsn)
     # large enough for the other way of loading
     await land(connection, [visit(n % 90, n, message=f"l{n % 600}", subject=f"s{n % 50}") for n in range(700)])

@@ -8,7 +8,7 @@ import pytest
 from siting import FEEDS, at, land
 from vault.vaulting import append, event
 
-from mainstem.hub import CHECKS
+from mainstem.features import CHECKS
 from mainstem.vault.check import Finding, check
 from mainstem.vault.engine.checks import checks
 from mainstem.vault.engine.spec import Column, Hub, Link, NonHistorisedLink, Satellite

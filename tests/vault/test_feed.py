@@ -24,6 +24,20 @@ def test_the_most_specific_pattern_wins():
     assert [route(kind).name for kind in kinds if route(kind)] == ["one", "pages", "deep", "all", "all", "pages"]
 
 
+def test_a_feed_for_some_sources_keeps_nobody_else_from_its_kinds():
+    ours = dataclasses.replace(feed("ours", "order.*", "order.paid.*"), sources=("till", "till:*"))
+    route = router([ours, feed("theirs", "order.*"), feed("all", "*")])
+    asked = [
+        ("order.paid", "till:1"),
+        ("order.paid", "till"),
+        ("order.paid", "tills"),
+        ("order.paid", ""),
+        ("x", "till"),
+    ]
+    assert [route(*one).name for one in asked] == ["ours", "ours", "theirs", "theirs", "all"]
+    assert route("order.paid").name == "theirs"
+
+
 def test_without_a_fallback_a_kind_may_have_no_feed():
     assert router([feed("pages", "page.*")])("order.made") is None
 

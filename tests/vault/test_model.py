@@ -8,7 +8,7 @@ from vault.vaulting import SITE_FEED, append, event, load_all
 
 from mainstem.platform.db import load_queries
 from mainstem.vault import queries
-from mainstem.vault.engine import ZERO_KEY, Hub, Satellite, create_table, ghost_rows
+from mainstem.vault.engine import ZERO_KEY, Hub, MultiActiveSatellite, Satellite, create_table, ghost_rows
 from mainstem.vault.model import NHL_CLICK, NHL_EVENT, NHL_SITE_EVENT, STRUCTURES
 
 _COLUMNS = """
@@ -44,8 +44,8 @@ async def test_a_new_tenant_has_the_ghost_rows_of_the_model(connection: asyncpg.
     tenant_id = await connection.fetchval(
         "insert into platform.tenant (slug, name) values ('new', 'New') returning tenant_id"
     )
-    described = [spec for spec in STRUCTURES if isinstance(spec, Hub | Satellite)]
-    assert len(ghost_rows(STRUCTURES, "one_tenant")) == len(described) == 12
+    described = [spec for spec in STRUCTURES if isinstance(spec, Hub | Satellite | MultiActiveSatellite)]
+    assert len(ghost_rows(STRUCTURES, "one_tenant")) == len(described) == 23
     await connection.execute(f"create temp table one_tenant as select {tenant_id} as tenant_id")
     for statement, spec in zip(ghost_rows(STRUCTURES, "one_tenant"), described, strict=True):
         made = await connection.fetch(f"select * from {spec.table} where tenant_id = $1", tenant_id)

@@ -15,7 +15,7 @@ from mainstem.events import retention
 from mainstem.events.group import PendingGroup
 from mainstem.events.log import PostgresLog
 from mainstem.events.sealing import Sealer
-from mainstem.hub import CHECKS, FEEDS
+from mainstem.features import CHECKS, FEEDS
 from mainstem.pii.box import Keyring, new_key
 from mainstem.pii.identify import Identifier, Kind
 from mainstem.platform import migrate

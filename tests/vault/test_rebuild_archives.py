@@ -22,13 +22,18 @@ _SHIFTED = {
     "vault.nhl_site_event": ("load_ts", "received_at"),
     "vault.nhl_event": ("load_ts", "received_at"),
     "vault.nhl_click": ("load_ts", "received_at"),
+    # each day holds from when its event was accepted
+    "vault.esat_booking_takes_place": ("load_ts", "effective_from", "starts_at", "ends_at"),
 }
 
 
 async def age(connection: asyncpg.Connection, days: int) -> None:
     """Have everything that happened happen so many days earlier."""
     for table, columns in _SHIFTED.items():
-        changes = ", ".join(f"{column} = {column} - interval '{days} days'" for column in columns)
+        changes = ", ".join(
+            f"{column} = {column} - case when {column} < '9999-01-01' then interval '{days} days' else interval '0' end"
+            for column in columns
+        )
         where = " where load_ts > '1900-01-02'" if table.startswith("vault.") else ""
         await connection.execute(f"update {table} set {changes}{where}")
 

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import typer
 
 from mainstem.cli import (
+    alerts,
     archive,
+    connectors,
     database,
     docs,
     importing,
@@ -18,10 +20,13 @@ from mainstem.cli import (
     links,
     migrations,
     rejects,
+    sandbox,
     serving,
     subjects,
+    tasks,
     tenants,
     up,
+    user_links,
     users,
     vault,
     vault_check,
@@ -29,6 +34,7 @@ from mainstem.cli import (
     vault_model,
     vault_query,
     vault_rebuild,
+    webhooks,
 )
 from mainstem.cli.failures import explain
 
@@ -51,19 +57,26 @@ app.add_typer(database.app, name="db")
 app.add_typer(tenants.app, name="tenant")
 app.add_typer(keys.app, name="key")
 app.add_typer(users.app, name="user")
+users.app.command("invite")(user_links.invite)
+users.app.command("reset")(user_links.reset)
 app.add_typer(links.app, name="links")
+app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(alerts.app, name="alerts")
+app.add_typer(connectors.app, name="connector")
 app.add_typer(importing.app, name="import")
 app.add_typer(rejects.app, name="rejects")
 vault.app.command("check")(vault_check.check)
 vault.app.command("rebuild")(vault_rebuild.rebuild)
 app.add_typer(archive.app, name="archive")
 app.add_typer(subjects.app, name="subject")
+app.add_typer(tasks.app, name="task")
 vault.app.command("plan")(vault_model.plan)
 vault.app.command("apply")(vault_model.apply)
 vault.app.command("backfill")(vault_model.backfill)
 vault.app.command("docs")(vault_docs.docs)
 app.add_typer(vault.app, name="vault")
 vault.app.command("query")(vault_query.query)
+app.command("sandbox")(sandbox.sandbox)
 app.command("settings")(docs.settings)
 app.command("openapi")(docs.openapi)
 app.command("version")(docs.version)

@@ -24,8 +24,8 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def step(self, done: int, total: int, what: str) -> None:
-        """Show that `done` of `total` are done, and what is next."""
+    def step(self, done: int, total: int | None, what: str) -> None:
+        """Show that `done` of `total` (None: nobody knows) are done, and what is next."""
         self._bar.update(self._task, description=what, completed=done, total=total)
 
     @contextmanager

@@ -91,20 +91,25 @@ def _await_running(data_dir: Path) -> str:
     raise CliError(line, ExitCode.DATABASE)
 
 
-def with_connection(data_dir: Path | None, action: "Callable[[Connection], Awaitable[T]]") -> T:
-    """Return what the action makes of one connection that runs as the owner, in one transaction."""
+def with_connection(
+    data_dir: Path | None, action: "Callable[[Connection], Awaitable[T]]", *, settings: "Settings | None" = None
+) -> T:
+    """Return what the action makes of one connection that runs as the owner, in one transaction.
+
+    Settings that are not given are read, with their warnings.
+    """
     import asyncpg
 
     async def run(dsn: str) -> T:
-        settings = {"application_name": "mainstem-cli", "timezone": "UTC"}
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, server_settings=settings)
+        session = {"application_name": "mainstem-cli", "timezone": "UTC"}
+        connection = await asyncpg.connect(dsn, timeout=_CONNECT_TIMEOUT_S, server_settings=session)
         try:
             async with connection.transaction():
                 return await action(connection)
         finally:
             await connection.close(timeout=_CONNECT_TIMEOUT_S)
 
-    settings = load()
+    settings = settings or load()
     with database(settings, data_folder(settings, data_dir)) as dsn:
         return asyncio.run(run(dsn))
 

@@ -15,7 +15,7 @@ from mainstem.platform import keys, users
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import load_queries, transaction
 from mainstem.platform.errors import ConflictError
-from mainstem.site.demo import load_demo
+from mainstem.site.demo import TENANT, load_demo
 
 if TYPE_CHECKING:
     from mainstem.platform.db import Connection
@@ -38,6 +38,8 @@ class Demo:
     key_file: Path
     password_file: Path
     email: str = EMAIL
+    tenant: str = TENANT
+    """Slug."""
 
 
 def ensure_demo(settings: "Settings", dsn: str, data_dir: Path) -> Demo:

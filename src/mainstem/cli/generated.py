@@ -20,7 +20,7 @@ _OPENAPI_INDENT: Final = 2
 
 def openapi_json() -> str:
     """Return `openapi.json`: every route, with the defaults of all settings, whatever this machine is set to."""
-    from mainstem.app import create_api
+    from mainstem.api import create_api
 
     schema = create_api(Settings.model_construct()).openapi()
     return json.dumps(schema, indent=_OPENAPI_INDENT, ensure_ascii=False) + "\n"

@@ -28,6 +28,7 @@ def create(
     scope: Scopes = [],  # noqa: B006 - Typer reads it and never changes it
     label: Label = "",
     *,
+    user: Annotated[str, typer.Option(help="E-mail of a person of the tenant that the key acts for.")] = "",
     public: Annotated[bool, typer.Option("--public", help="For browsers: ingest only, bound to --origin.")] = False,
     origin: Annotated[list[str], typer.Option(help="Origin of the pages that use a public key; repeatable.")] = [],  # noqa: B006
     data_dir: DataDir = None,
@@ -36,13 +37,24 @@ def create(
     """Make a key and show it: the only time that anybody sees it."""
     from mainstem.platform.keys import create_key
     from mainstem.platform.tenants import get_tenant
+    from mainstem.platform.users import SCOPES_OF_ROLE, user_of_tenant
 
     async def action(connection: "Connection") -> "NewApiKey":
         found = await get_tenant(connection, tenant)
+        person = await user_of_tenant(connection, found.id, user) if user else None
+        scopes = _words(scope)
+        if person is not None and not scopes:
+            scopes = list(SCOPES_OF_ROLE[person.role])
         kind: KeyKind = "public" if public else "secret"
         origins = _words(origin)
         return await create_key(
-            connection, found.id, scopes=_words(scope), kind=kind, label=label, allowed_origins=origins
+            connection,
+            found.id,
+            scopes=scopes,
+            kind=kind,
+            label=label,
+            allowed_origins=origins,
+            user_id=None if person is None else person.id,
         )
 
     made = with_connection(data_dir, action)
@@ -143,6 +155,7 @@ def _row(key: "ApiKey", tenant: str) -> dict[str, object]:
         "prefix": key.prefix,
         "label": key.label,
         "allowed_origins": list(key.allowed_origins),
+        "user_id": key.user_id,
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
     }

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,6 +16,7 @@ from mainstem.cli.failures import CliError, ExitCode
 if TYPE_CHECKING:
     from mainstem.pii.box import Keyring
     from mainstem.pii.identify import Identifier
+    from mainstem.pii.theirs import Kept
     from mainstem.platform.db import Connection
     from mainstem.subjects.find import Found
 
@@ -74,7 +75,7 @@ def export(
 
     async def action(connection: "Connection", keyring: "Keyring") -> None:
         tenant_id, people, _ = await _people(connection, keyring, tenant, (email, phone, user_id), subject)
-        parts = parts_of(connection, keyring, tenant_id, _one(people).subject_id)
+        parts = parts_of(connection, keyring, tenant_id, _one(people).subject_id, kept=_kept(keyring))
         if file is None:
             async for part in parts:
                 sys.stdout.write(part)
@@ -119,7 +120,16 @@ def erase(
             print_table(_COLUMNS, [_row(one) for one in people])
             typer.confirm("Erase for good?", abort=True, err=True)
         done = [
-            await erase_one(connection, keyring, tenant_id, one.subject_id, by="cli", ticket=ticket, known_as=known_as)
+            await erase_one(
+                connection,
+                keyring,
+                tenant_id,
+                one.subject_id,
+                by="cli",
+                ticket=ticket,
+                known_as=known_as,
+                kept=_kept(keyring),
+            )
             for one in people
         ]
         if as_json:
@@ -154,25 +164,32 @@ def erasures(tenant: TenantSlug, *, data_dir: DataDir = None, as_json: Json = Fa
 
 @app.command("rewrap")
 def rewrap(*, data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Wrap all people's keys by the current PII_KEY; afterwards PII_KEY_PREVIOUS may go. Safe to repeat, and to interrupt."""
+    """Wrap all keys of people, secrets of webhooks and what connectors keep sealed by the current PII_KEY; afterwards PII_KEY_PREVIOUS may go.
+
+    Safe to repeat, and to interrupt.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
-    from mainstem.pii.store import not_current
-    from mainstem.pii.store import rewrap as rewrap_some
+    from mainstem.connectors import rewrap as connectors
+    from mainstem.pii import store as people
+    from mainstem.webhooks import rewrap as webhooks
 
     async def action(connection: "Connection", keyring: "Keyring") -> None:
         done = 0
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task("rewrapping", total=await not_current(connection, keyring))
-            while True:
-                async with connection.transaction():
-                    wrapped = await rewrap_some(connection, keyring, _REWRAPPED)
-                if not wrapped:
-                    break
-                done += wrapped
-                bar.update(task, completed=done)
+            kinds = (people, webhooks, connectors)
+            total = sum([await kind.not_current(connection, keyring) for kind in kinds])
+            task = bar.add_task("rewrapping", total=total)
+            for kind in kinds:
+                while True:
+                    async with connection.transaction():
+                        wrapped = await kind.rewrap(connection, keyring, _REWRAPPED)
+                    if not wrapped:
+                        break
+                    done += wrapped
+                    bar.update(task, completed=done)
         if as_json:
             print_json({"rewrapped": done, "key_id": keyring.key_id})
         else:
@@ -199,10 +216,18 @@ async def _people(
         raise CliError(line, ExitCode.USAGE)
     tenant_id = (await get_tenant(connection, tenant)).id
     known_as = found.identifiers_of(email=email, phone=phone, user_id=user_id) if any(given) else []
-    people = {one.subject_id: one for one in await found.find(connection, Subjects(keyring), tenant_id, known_as)}
+    met = await found.find_or_meet(connection, Subjects(keyring), tenant_id, known_as, _kept(keyring))
+    people = {one.subject_id: one for one in met}
     if subject is not None:
         people[subject] = await found.get(connection, tenant_id, subject)
     return tenant_id, list(people.values()), known_as
+
+
+def _kept(keyring: "Keyring") -> "Sequence[Kept]":
+    """Return what other parts of the product keep of people."""
+    from mainstem.connectors.erasing import KeptByConnectors
+
+    return (KeptByConnectors(keyring),)
 
 
 def _one(people: "list[Found]") -> "Found":

@@ -6,7 +6,7 @@ import shlex
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ from mainstem.cli.stopping import ended_by_signal, ignore_signals
 
 if TYPE_CHECKING:
     from mainstem.cli.demo import Demo
+    from mainstem.cli.demo_bookings import StandIns
     from mainstem.platform.settings import Settings
 
 
@@ -105,32 +106,49 @@ def _own_database(settings: "Settings", data_dir: Path) -> Iterator[str]:
 def _serve(settings: "Settings", dsn: str, data_dir: Path, host: str, port: int, *, demo: bool) -> int:
     from mainstem import app
     from mainstem.cli.demo import ensure_demo
+    from mainstem.cli.demo_bookings import near, stand_ins, wanted
     from mainstem.platform import log
 
     log.configure(settings)
     shown = ensure_demo(settings, dsn, data_dir) if demo else None
+    with ExitStack() as stack:
+        others: StandIns | None = None
+        if shown is not None and wanted(settings) and near(host):
+            others, settings = stack.enter_context(stand_ins(settings, data_dir, tenant=shown.tenant, port=port))
 
-    def on_ready(url: str) -> None:
-        typer.echo(f"ready {url}")
-        typer.echo(_welcome(url, data_dir, shown))
-        sys.stdout.flush()
+        def on_ready(url: str) -> None:
+            if others is not None:
+                others.begin(url)
+            typer.echo(f"ready {url}")
+            typer.echo(_welcome(url, data_dir, shown, others, mcp=settings.mcp_enabled))
+            sys.stdout.flush()
 
-    try:
-        return app.run(settings, dsn, data_dir=data_dir, host=host, port=port, on_ready=on_ready)
-    finally:
-        ignore_signals()
+        beside = None if others is None else others.beside
+        try:
+            return app.run(settings, dsn, data_dir=data_dir, host=host, port=port, on_ready=on_ready, beside=beside)
+        finally:
+            ignore_signals()
 
 
-def _welcome(url: str, data_dir: Path, demo: "Demo | None") -> str:
+def _welcome(url: str, data_dir: Path, demo: "Demo | None", others: "StandIns | None", *, mcp: bool) -> str:
     folder = _short(data_dir)
     script = Path(sys.executable).with_name("mainstem")
     program = shlex.quote(_short(script)) if script.exists() else "mainstem"
     option = "" if folder == "data" else f" --data-dir {shlex.quote(folder)}"
     lines = [f"  API docs   {url}/docs", f"  SQL        {program} db psql{option}"]
+    if mcp:
+        lines.append(f"  MCP        {url}/mcp")
     if demo is None:
         lines.append(f"  API key    {program} key create --tenant default --scope ingest,read{option}")
     else:
         lines.extend(_ways_in(url, demo))
+    if others is not None:
+        lines.append(
+            f"  Bookings   curl {others.address}/admin/events -d '{{}}'    a stand-in for Tripleseat books an event of today"
+        )
+        lines.append(
+            f"             {program} connector orders tripleseat{option}    the order that a stand-in for Revel has got"
+        )
     return "\n".join(lines)
 
 

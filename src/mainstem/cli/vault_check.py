@@ -31,7 +31,7 @@ def check(
 
     Reads one snapshot beside the running loaders. Rows that passed once are not read again without --full.
     """
-    from mainstem.hub import CHECKS, feeds_in_force
+    from mainstem.features import CHECKS, feeds_in_force
     from mainstem.vault.check import check as run
     from mainstem.vault.feed import structures_of
 

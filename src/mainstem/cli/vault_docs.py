@@ -39,7 +39,7 @@ def docs(
     data_dir: DataDir = None,
 ) -> None:
     """Draw the vault's model, with yours where there is a model file, and describe its tables. Needs no database."""
-    from mainstem.hub import FEEDS
+    from mainstem.features import FEEDS
     from mainstem.vault.custom import files
     from mainstem.vault.docs import describe
     from mainstem.vault.model import TAKEN
@@ -72,7 +72,7 @@ def _page(description: "Description", format_: Format) -> str:
 
 def reference_page() -> str:
     """Return `docs/reference/vault-model.md`: the built-in model."""
-    from mainstem.hub import FEEDS
+    from mainstem.features import FEEDS
     from mainstem.vault.docs import describe, markdown_page
     from mainstem.vault.model import TAKEN
 

@@ -134,7 +134,7 @@ def read_model(given: Path | None, data_dir: Path | None) -> "tuple[Settings, Mo
 
 def read_file(path: Path) -> "Model":
     """Return the model of a file. Raises CliError with the last of its faults, after all others on standard error."""
-    from mainstem.hub import FEEDS
+    from mainstem.features import FEEDS
     from mainstem.vault.custom import files
     from mainstem.vault.custom.document import ModelError
 
@@ -177,7 +177,7 @@ async def _fill(
     connection: "Connection", found: "Model", only: str | None, *, history: bool, again: bool = False
 ) -> "list[Report]":
     """Fill the waiting tables feed by feed, each in a transaction; return those that had any."""
-    from mainstem.hub import FEEDS
+    from mainstem.features import FEEDS
     from mainstem.vault.custom.backfill import backfill as fill
     from mainstem.vault.custom.backfill import empty
 

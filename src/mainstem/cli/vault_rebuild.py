@@ -76,7 +76,7 @@ def rebuild(
 
 async def _run(settings: "Settings", dsn: str, folder: Path, plan: "Plan", bar: Bar, *, swap: bool | None) -> "Report":
     from mainstem.events.archive import archive_folder, archived_days, restore_day
-    from mainstem.hub import feeds_in_force
+    from mainstem.features import feeds_in_force
     from mainstem.platform import log
     from mainstem.vault.rebuild import Archives
     from mainstem.vault.rebuild import rebuild as run

@@ -22,6 +22,7 @@ SKEW_TOLERANCE: Final = timedelta(seconds=10)
 EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 KIND: Final = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 RESERVED_KINDS: Final = ("page.", "site.", "link.")
+_TASKS: Final = "tasks"
 # plain ints: combining enum members costs more than reading the event does
 _NO_OCCURRED_AT: Final = int(EventFlag.NO_OCCURRED_AT)
 _SKEW_CORRECTED: Final = int(EventFlag.SKEW_CORRECTED)
@@ -185,6 +186,8 @@ def custom_event(text: bytes, sender: Sender) -> Accepted:
             "kinds page.* and site.* come in by /api/v1/track, link.clicked by /api/tracking-ingest/batch.",
             "kind",
         )
+    if body.source == _TASKS and body.kind.startswith("task."):
+        raise RefusedError("reserved_kind", "kinds task.* of the source tasks are written by the tasks API.", "kind")
     if data in {"", "null"}:
         data = "{}"
     elif not data.startswith("{"):

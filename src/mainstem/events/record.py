@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from mainstem.events.model import NewEvent
+from mainstem.events.model import EventFlag, NewEvent
 from mainstem.events.sealing import Sealer
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import Connection, load_queries
@@ -29,6 +29,8 @@ class Change(NamedTuple):
     message_id: str | None = None
     occurred_at: datetime | None = None
     """Aware; now when absent."""
+    sealed: bool = False
+    """The data holds personal values that are sealed already, and no others."""
 
 
 async def record(  # noqa: PLR0913 - an event has this many parts, all but four by name
@@ -68,9 +70,10 @@ async def record_all(
         uid = event_uid(tenant_id, source, change.message_id) if change.message_id is not None else uuid7()
         text = msgspec.json.encode(change.data).decode()
         event = NewEvent(
-            now, tenant_id, uid, change.kind, now, source, change.message_id, change.subject, None, None, None, 0, text
+            *(now, tenant_id, uid, change.kind, now, source, change.message_id, change.subject, None, None, None),
+            *(int(EventFlag.PII) if change.sealed else 0, text),
         )
-        if sealer is not None and sealer.suspects(event):
+        if sealer is not None and not change.sealed and sealer.suspects(event):
             (event,) = await sealer.seal(connection, [event])
         events.append(event)
     rows = [

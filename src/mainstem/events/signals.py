@@ -41,6 +41,12 @@ class Listener:
         self._callback = callback
         self._task: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
+        self._connections = 0
+
+    @property
+    def session(self) -> int:
+        """Return the number of the connection that listens now, 0 while none does: by it one knows of a loss at once."""
+        return self._connections if self._connected.is_set() else 0
 
     async def __aenter__(self) -> Self:
         """Start, without waiting for the database."""
@@ -62,6 +68,12 @@ class Listener:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+            self._connected.clear()
+
+    @property
+    def up(self) -> bool:
+        """Tell whether the LISTEN is in force, as far as is known here."""
+        return self._connected.is_set()
 
     async def connected(self, timeout_s: float = 5.0) -> None:
         """Return as soon as the LISTEN is in force. Raises TimeoutError after `timeout_s`."""
@@ -88,6 +100,7 @@ class Listener:
             connection.add_termination_listener(lambda _: ended.set())
             for channel in self._channels:
                 await connection.add_listener(channel, self._heard)
+            self._connections += 1
             self._connected.set()
             # through the loop, as asyncpg calls for signals: a failing callback can't end the listening
             asyncio.get_running_loop().call_soon(self._callback, None, "")

@@ -296,6 +296,7 @@ _REFUSED: Final = {
     "429": "Too many events; Retry-After says when to try again.",
     "503": "Nothing can be stored right now; Retry-After says when to try again.",
 }
+_UNCHECKED: Final = "The key can't be checked right now; Retry-After says when to try again."
 
 
 def _click_answers(answers: dict[str, tuple[str, str]], refused: tuple[str, ...]) -> _Schema:
@@ -322,7 +323,9 @@ CLICK_PATHS: Final[dict[str, _Schema]] = {
             "summary": "Check an API key",
             "tags": ["links"],
             "security": _KEYED,
-            "responses": _click_answers({"200": ("The key is right.", "ClickTest")}, ("401", "403")),
+            "responses": _click_answers(
+                {"200": ("The key is right.", "ClickTest"), "503": (_UNCHECKED, "ClickRefusal")}, ("401", "403")
+            ),
         }
     },
     "/api/tracking-ingest/batch": {

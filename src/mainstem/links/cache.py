@@ -21,6 +21,8 @@ from mainstem.links.rules import parse_rules
 from mainstem.links.targets import with_parameters
 from mainstem.links.variants import parse_variants
 from mainstem.platform.batcher import Batcher
+from mainstem.platform.cache import ANY, Change, Counts, key
+from mainstem.platform.cache.changes import tenant_of
 from mainstem.platform.db import SESSION_SETTINGS, is_transient, load_queries
 from mainstem.platform.errors import UnavailableError
 from mainstem.platform.settings import Settings
@@ -30,6 +32,9 @@ CHANNEL: Final = "mainstem_links"
 _AWAY_S: Final = 1.0
 """How long the database is not asked again after it failed to answer."""
 _ALL: Final = "*"
+_LINK_BYTES: Final = 1_024
+_MOST_WARMED: Final = 500
+"""Links that are looked up at once to warm: few enough for visits not to wait long behind them."""
 _SHORTEST_WAIT_MS: Final = 1_000
 """A lookup that is cut short makes a database look away that is only busy, so it gets a second at least."""
 _sql: Final = load_queries("mainstem.links", "redirect.sql")
@@ -51,6 +56,7 @@ class _Nothing:
     """Where no link is."""
 
     __slots__ = ("age",)
+    tenant_id: Final = 0
 
     def __init__(self, age: int) -> None:
         self.age = age
@@ -70,6 +76,8 @@ class LinkCache:
         self._old: dict[str, Link | _Nothing] = {}
         self._age = 0
         self._changes = 0
+        self._hits = 0
+        self._misses = 0
         self._away_until = 0.0
         self._asked: dict[str, asyncio.Future[Link | None]] = {}
         self._links: Batcher[tuple[str, str], Link | None] = Batcher(self._find, name="link lookup")
@@ -114,7 +122,10 @@ class LinkCache:
                 return None
             # met again: it stays when the old half goes
             self._keep(place, found)
-        return found if found.age == self._age and type(found) is Link else None
+        if found.age == self._age and type(found) is Link:
+            self._hits += 1
+            return found
+        return None
 
     async def find(self, host: str, slug: str) -> Link | None:
         """Return the link at a place, None where there is none.
@@ -124,7 +135,9 @@ class LinkCache:
         place = f"{host}/{slug}"
         found = self._young.get(place) or self._old.get(place)
         if found is not None and found.age == self._age:
+            self._hits += 1
             return found if isinstance(found, Link) else None
+        self._misses += 1
         if asyncio.get_running_loop().time() < self._away_until:
             return _stale(found)
         asked = self._asked.get(place)
@@ -136,6 +149,42 @@ class LinkCache:
             return await asyncio.shield(asked)
         except UnavailableError:
             return _stale(found)
+
+    @property
+    def most(self) -> int:
+        """Return how many links are kept whatever comes after them."""
+        return self._most
+
+    async def warm(self, places: Sequence[tuple[str, str]]) -> int:
+        """Look up links at (host, slug) pairs that need it; return how many of them are kept. Raises UnavailableError."""
+        missing = [place for place in places if self._kept("/".join(place)) is None]
+        for start in range(0, len(missing), _MOST_WARMED):
+            await asyncio.gather(*map(self._links.ask, missing[start : start + _MOST_WARMED]))
+        return sum(self._kept("/".join(place)) is not None for place in places)
+
+    def counts(self) -> Counts:
+        """Return the figures of the cache; as a member of `platform.cache`."""
+        size = len(self._young) + len(self._old)
+        return Counts(self._hits, self._misses, size, size * _LINK_BYTES)
+
+    def forget(self, change: Change) -> int:
+        """Drop the links that a change is about; as a member of `platform.cache`, in which a link is `tenant:host/slug`."""
+        self._changes += 1
+        # who asks from now on asks anew
+        self._asked.clear()
+        tenant = tenant_of(change.pattern)
+        whole = change.pattern in {ANY, f"{tenant}:{ANY}"}
+        gone = [
+            (half, place)
+            for half in (self._young, self._old)
+            for place, found in half.items()
+            # many are looked through, and nearly always the tenant tells
+            if (tenant is None or tenant == str(found.tenant_id))
+            and (whole or change.touches("links", key(found.tenant_id, place)))
+        ]
+        for half, place in gone:
+            del half[place]
+        return len(gone)
 
     def _answered(self, place: str, asked: "asyncio.Future[Link | None]") -> None:
         # after an edit another question may be under way
@@ -186,8 +235,13 @@ class LinkCache:
             await asyncio.sleep(self._ttl_s)
             self._age += 1
 
+    def _kept(self, place: str) -> Link | None:
+        found = self._young.get(place) or self._old.get(place)
+        return found if isinstance(found, Link) and found.age == self._age else None
+
     def _keep(self, place: str, found: Link | _Nothing) -> None:
         self._young[place] = found
+        self._old.pop(place, None)
         if len(self._young) > self._most:
             self._young, self._old = {}, self._young
 

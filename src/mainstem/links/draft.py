@@ -83,7 +83,7 @@ def new_row(created_by: str) -> dict[str, Any]:
         "variants": [],
         "active": True,
         "created_by": created_by,
-        # a placeholder, so that the check of a removed target does not see it
+        # a text, so that the check of a removed target does not see it
         "target_url": "",
     }
 

@@ -88,6 +88,22 @@ where t.tenant_id = $1 and ($2::bigint is null or (t.clicks, l.link_id) < ($2, $
 order by t.clicks desc, l.link_id desc
 limit $10
 
+-- name: most_visited
+-- Where a tenant's links are that are clicked most; the newest ones after them.
+select p.host, p.slug
+from ((select l.host, l.slug, t.clicks, l.link_id
+       from business.link_total t
+       join links.tracked_link l on l.tenant_id = t.tenant_id and l.tracking_id = t.tracking_id
+       where t.tenant_id = $1 and l.active
+       order by t.clicks desc, l.link_id desc limit $2)
+      union all
+      (select l.host, l.slug, 0, l.link_id from links.tracked_link l
+       where l.tenant_id = $1 and l.active
+       order by l.link_id desc limit $2)) p
+group by p.host, p.slug, p.link_id
+order by max(p.clicks) desc, p.link_id desc
+limit $2
+
 -- name: steps
 -- Where own links lead, for the look for loops.
 select target_url from links.tracked_link where tenant_id = $1 and host = $2 and slug = $3

@@ -33,6 +33,9 @@ from mainstem.platform.settings import Settings
 MAX_PAGE: Final = 200
 _LARGEST_ID: Final = 2**63 - 1
 _CSV: Final = "text/csv"
+_Answers = dict[int | str, dict[str, Any]]
+_FOUND: Final[_Answers] = {200: {"model": LinkOut, "description": "find_if_exists: the link that was there already."}}
+_PARTLY: Final[_Answers] = {207: {"model": BulkOut, "description": "At least one item failed; the others are done."}}
 
 
 def build_router(  # noqa: C901, PLR0915 - a list of routes
@@ -49,7 +52,7 @@ def build_router(  # noqa: C901, PLR0915 - a list of routes
             raise NotFoundError(f"Link {link_id} not found")
         return link_out(rows[0], base_of(request, settings))
 
-    @router.post("", status_code=201, summary="Make a link")
+    @router.post("", status_code=201, summary="Make a link", responses=_FOUND)
     async def create(caller: Admin, request: Request, response: Response, body: LinkIn) -> LinkOut:
         async with transaction(pool(), tenant_id=caller.tenant_id) as connection:
             if body.find_if_exists and body.slug:
@@ -110,14 +113,14 @@ def build_router(  # noqa: C901, PLR0915 - a list of routes
                 raise NotFoundError("There is no such link.")
             return await answer(connection, caller, request, found)
 
-    @router.post("/bulk", summary="Make up to 1,000 links")
+    @router.post("/bulk", summary="Make up to 1,000 links", responses=_PARTLY)
     async def create_many(caller: Admin, request: Request, response: Response, body: BulkCreate) -> BulkOut:
         wanted = [_checked(LinkIn, one, exclude={"find_if_exists"}) for one in body.links]
         async with transaction(pool(), tenant_id=caller.tenant_id) as connection:
             made = await store.create(connection, scope_of(caller, request, settings), wanted)
             return await many(connection, caller, request, response, made)
 
-    @router.patch("/bulk", summary="Change up to 1,000 links")
+    @router.patch("/bulk", summary="Change up to 1,000 links", responses=_PARTLY)
     async def change_many(caller: Admin, request: Request, response: Response, body: BulkChange) -> BulkOut:
         wanted: list[tuple[int, Mapping[str, Any] | MainstemError]] = []
         for one in body.links:
@@ -130,12 +133,16 @@ def build_router(  # noqa: C901, PLR0915 - a list of routes
             results = [given if isinstance(given, MainstemError) else next(changed) for _, given in wanted]
             return await many(connection, caller, request, response, results)
 
-    @router.post("/bulk/delete", summary="Delete up to 1,000 links")
+    @router.post("/bulk/delete", summary="Delete up to 1,000 links", responses=_PARTLY)
     async def delete_many(caller: Admin, request: Request, response: Response, body: BulkIds) -> BulkOut:
         ids = [one for one in dict.fromkeys(body.ids) if 0 <= one <= _LARGEST_ID]
         async with transaction(pool(), tenant_id=caller.tenant_id) as connection:
-            deleted = await store.delete(connection, scope_of(caller, request, settings), ids)
-        return _told(response, [_item(index, one) for index, one in enumerate(deleted)])
+            deleted = dict(
+                zip(ids, await store.delete(connection, scope_of(caller, request, settings), ids), strict=True)
+            )
+        # one result for each id that was sent, at its place: a repeated id fares as its first
+        results = [deleted.get(one) or NotFoundError(f"Link {one} not found") for one in body.ids]
+        return _told(response, [_item(index, one) for index, one in enumerate(results)])
 
     async def many(
         connection: Connection,

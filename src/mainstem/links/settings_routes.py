@@ -81,9 +81,9 @@ def build_settings_router(  # noqa: C901, PLR0915 - a list of routes
 
     @router.post("/campaigns", status_code=201, summary="Add a campaign")
     async def add_campaign(caller: Admin, body: CampaignIn) -> CampaignOut:
-        utm = [getattr(body, name) for name in UTM_NAMES]
+        values = [_text(getattr(body, name)) for name in ("name", *UTM_NAMES)]
         async with transaction(pool(), tenant_id=caller.tenant_id) as connection:
-            row = await connection.fetchrow(_sql["insert_campaign"], caller.tenant_id, body.name, *utm)
+            row = await connection.fetchrow(_sql["insert_campaign"], caller.tenant_id, *values)
         if row is None:
             raise ConflictError(f"There is a campaign {body.name}.", field="name", code="campaign_taken")
         return _campaign(row)
@@ -96,7 +96,7 @@ def build_settings_router(  # noqa: C901, PLR0915 - a list of routes
                 made = {**dict(known), **body.model_dump(exclude_unset=True)}
                 if made["name"] is None:
                     raise InvalidFieldError("name can't be removed.", field="name")
-                values = [made[name] for name in ("name", *UTM_NAMES)]
+                values = [_text(made[name]) for name in ("name", *UTM_NAMES)]
                 archived = bool(made["archived"])
                 row = await connection.fetchrow(
                     _sql["update_campaign"], caller.tenant_id, campaign_id, *values, archived
@@ -162,8 +162,9 @@ def _changed(status: str, name: str) -> None:
         raise NotFoundError(f"There is no tag {name}.")
 
 
-def _text(text: str) -> str:
-    return text.replace("\x00", "")
+def _text(text: str | None) -> str | None:
+    """Return a text as PostgreSQL takes it."""
+    return None if text is None else text.replace("\x00", "")
 
 
 def _urls(body: Any, schemes: list[str]) -> list[str | None]:  # noqa: ANN401 - DomainIn or DomainPatch

@@ -13,7 +13,20 @@ MAX_CHARACTERS: Final = 100
 RESERVED: Final = frozenset(
     (
         *("api", "health", "metrics", "docs", "redoc", "openapi.json", "mcp", "webhook", "webhooks", "ws", "track"),
-        *("t.js", "assets", "static", "console", "app", "login", "logout", "signin", "signup", "settings", "admin"),
+        *(
+            "t.js",
+            "assets",
+            "static",
+            "console",
+            "app",
+            "login",
+            "logout",
+            "signin",
+            "signup",
+            "settings",
+            "admin",
+            "oauth",
+        ),
         *("dashboard", "robots.txt", "favicon.ico", ".well-known"),
     )
 )

@@ -12,6 +12,6 @@ def run(name: str) -> None:
     if context.is_offline_mode():
         context.get_context().impl.static_output(sql)
     else:
-        # straight to the driver without parameters: a percent sign in the file is then no placeholder
+        # straight to the driver without parameters: a percent sign in the file then stands for itself
         with closing(op.get_bind().connection.cursor()) as cursor:
             cursor.execute(sql)

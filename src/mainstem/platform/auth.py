@@ -7,8 +7,7 @@ The hot path asks `cached_by_key` and `by_token`; FastAPI routes depend on `requ
 import base64
 import binascii
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
@@ -22,42 +21,43 @@ from fastapi.openapi.models import HTTPBearer as BearerModel
 from fastapi.openapi.models import SecurityBase as SecurityModel
 from fastapi.security.base import SecurityBase
 
-from mainstem.platform import tokens, users
+from mainstem.platform import sessions, tokens, users
 from mainstem.platform.addresses import client_address, origin_allowed, parse_networks
+from mainstem.platform.callers import Admission, Caller, caller_of_key, caller_of_session, caller_of_user
 from mainstem.platform.credential_cache import CredentialCache
 from mainstem.platform.db import Pool, load_queries, transaction
-from mainstem.platform.errors import ForbiddenError, RateLimitedError, UnauthorizedError
+from mainstem.platform.errors import ForbiddenError, InvalidFieldError, RateLimitedError, UnauthorizedError
 from mainstem.platform.http import note_tenant
-from mainstem.platform.keys import LONGEST_KEY, effective_scopes, key_hash
+from mainstem.platform.keys import LONGEST_KEY, key_hash
 from mainstem.platform.secrets import derive, secret_key
 from mainstem.platform.settings import Settings
 
 if TYPE_CHECKING:
     from mainstem.platform.limits import RateLimiter
 
+__all__ = [
+    "DOCUMENTED",
+    "INVALID",
+    "MISSING",
+    "WRONG",
+    "Admission",
+    "Authenticator",
+    "Caller",
+    "check_scope",
+    "client_of",
+    "credentials",
+    "identify",
+    "limit_management",
+    "require",
+    "require_person",
+]
+
 MISSING: Final = "Missing or invalid Authorization header"
 INVALID: Final = "Invalid API token"
+WRONG: Final = "Wrong e-mail or password."
+_UNKNOWN: Final = sessions.Client()
 _QUERIES: Final = load_queries("mainstem.platform")
 _TIMEOUT_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who makes a request. Routes bind their transaction to `tenant_id`."""
-
-    tenant_id: int
-    tenant: str
-    """Slug of the tenant."""
-    scopes: frozenset[str]
-    """All that it may do; admin already stands with every scope that it implies."""
-    key_id: int | None
-    user_id: UUID | None
-    role: str | None
-    public: bool
-    """A public key: ingest only, from `allowed_origins`, limited per client address."""
-    allowed_origins: tuple[str, ...]
-    subject: str
-    """Whom limits count: `key:12`, `key:webhook` or `user:<uuid>`."""
 
 
 def credentials(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
@@ -96,8 +96,9 @@ class Authenticator:
         configured = settings.webhook_api_key
         self._webhook_hash = key_hash(configured.get_secret_value()) if configured is not None else None
         self._better_auth = tokens.BetterAuth(settings)
+        self._newcomers = settings.sign_up_role if settings.better_auth_sign_up else None
         self._keys: CredentialCache[bytes, Caller] = CredentialCache(self._ask_key)
-        self._users: CredentialCache[UUID, Caller] = CredentialCache(self._ask_user)
+        self._sessions: CredentialCache[UUID, Caller] = CredentialCache(self._ask_session)
         self._emails: CredentialCache[str, Caller] = CredentialCache(self._ask_email)
 
     @property
@@ -119,32 +120,74 @@ class Authenticator:
     async def by_token(self, token: str) -> Caller | None:
         """Return the caller of a token (ours or Better Auth's) or API key, None when it is not valid.
 
-        A token of a user who was disabled or moved is not valid; the role is the user's present one.
+        A token whose session has ended is not valid, nor one of a user who was disabled or moved; the role is the
+        user's present one.
         Raises UnavailableError as `by_key` does.
         """
-        if not tokens.looks_like_token(token):
-            return await self.by_key(token)
-        claims = tokens.read(self._jwt_key, token)
-        if claims is not None:
-            caller = await self._users.get(claims.user_id)
-            return caller if caller is not None and caller.tenant_id == claims.tenant_id else None
-        foreign = await self._better_auth.read(token)
-        if foreign is not None:
-            return await self._emails.get(foreign.email)
-        # a key that was imported from elsewhere may look like a token
-        return await self.by_key(token)
+        admission = await self.admit(token)
+        return None if admission is None else admission.caller
 
-    def issue(self, signed_in: users.SignedIn) -> str:
-        """Return a new token for a user who has signed in."""
+    async def admit(self, token: str) -> Admission | None:
+        """Return the caller of a token or key as `by_token` does, and how long it lasts."""
+        if tokens.looks_like_token(token):
+            claims = tokens.read(self._jwt_key, token)
+            if claims is not None:
+                caller = await self._sessions.get(claims.session_id)
+                if caller is None or (caller.user_id, caller.tenant_id) != (claims.user_id, claims.tenant_id):
+                    return None
+                return Admission(caller, claims.expires_at)
+            foreign = await self._better_auth.read(token)
+            if foreign is not None:
+                caller = await self._emails.get(foreign.email) or await self._first_visit(foreign)
+                return None if caller is None else Admission(caller, foreign.expires_at)
+        # a key that was imported from elsewhere may look like a token
+        caller = await self.by_key(token)
+        return None if caller is None else Admission(caller, None)
+
+    async def still(self, callers: Iterable[Caller]) -> dict[str, Caller]:
+        """Return those of the callers who may still come in, as they are now, by credential; asks the database once.
+
+        Raises what asyncpg raises, and TimeoutError.
+        """
+        keys, signed_in, people = [], [], []
+        for caller in callers:
+            if caller.key_id is not None:
+                keys.append(caller.key_id)
+            elif caller.session_id is not None:
+                signed_in.append(caller.session_id)
+            elif caller.user_id is not None:
+                people.append(caller.user_id)
+        async with transaction(self._pool, timeout_s=_TIMEOUT_S) as connection:
+            found = [caller_of_key(row) for row in await connection.fetch(_QUERIES["callers_of_keys"], keys)]
+            found += [caller_of_session(row) for row in await sessions.callers(connection, signed_in)]
+            found += [caller_of_user(row) for row in await connection.fetch(_QUERIES["callers_of_users"], people)]
+        return {caller.credential: caller for caller in found}
+
+    async def issue(self, signed_in: users.SignedIn, client: sessions.Client = _UNKNOWN) -> str:
+        """Begin a session for a user who has signed in and return its token.
+
+        Raises UnauthorizedError when the user was disabled or removed meanwhile, or got another password.
+        """
         user = signed_in.user
+        async with transaction(self._pool) as connection:
+            session_id = await sessions.begin(
+                connection, user.tenant_id, user.id, client, self._lifetime, proof=signed_in.proof
+            )
+        if session_id is None:
+            raise UnauthorizedError(WRONG)
         return tokens.issue(
             self._jwt_key,
+            session_id=session_id,
             user_id=user.id,
             tenant_id=user.tenant_id,
             tenant=signed_in.tenant,
             role=user.role,
             lifetime=self._lifetime,
         )
+
+    def forget(self, session_id: UUID) -> None:
+        """Ask for a session that was ended here; other processes know within two seconds."""
+        self._sessions.forget(session_id)
 
     async def sign_in(self, email: str, password: str) -> users.SignedIn | None:
         """Return the user of these credentials, as `users.sign_in` does."""
@@ -153,7 +196,7 @@ class Authenticator:
     async def _ask_key(self, hashed: bytes) -> Caller | None:
         row = await self._row("caller_of_key", hashed)
         if row is not None:
-            return _caller_of_key(row)
+            return caller_of_key(row)
         if self._webhook_hash is not None and hmac.compare_digest(hashed, self._webhook_hash):
             return await self._webhook_caller()
         return None
@@ -174,45 +217,31 @@ class Authenticator:
             subject="key:webhook",
         )
 
-    async def _ask_user(self, user_id: UUID) -> Caller | None:
-        row = await self._row("caller_of_user", user_id)
-        return None if row is None else _caller_of_user(row)
+    async def _ask_session(self, session_id: UUID) -> Caller | None:
+        async with transaction(self._pool, timeout_s=_TIMEOUT_S) as connection:
+            row = await sessions.caller(connection, session_id)
+        return None if row is None else caller_of_session(row)
 
     async def _ask_email(self, email: str) -> Caller | None:
         row = await self._row("caller_of_email", email)
-        return None if row is None else _caller_of_user(row)
+        return None if row is None else caller_of_user(row)
+
+    async def _first_visit(self, person: tokens.ForeignClaims) -> Caller | None:
+        """Make a user of somebody whose e-mail Better Auth has verified, where that is wanted; None where it is not."""
+        if self._newcomers is None or not person.vouched:
+            return None
+        try:
+            email, name = users.check_email(person.email), users.clean_name(person.name)
+        except InvalidFieldError:
+            return None
+        async with transaction(self._pool, timeout_s=_TIMEOUT_S) as connection:
+            await users.welcome(connection, self._default_tenant, email, name, self._newcomers)
+        # the cache remembers a refusal for a moment
+        return await self._ask_email(email)
 
     async def _row(self, query: str, value: object) -> asyncpg.Record | None:
         async with transaction(self._pool, timeout_s=_TIMEOUT_S) as connection:
             return await connection.fetchrow(_QUERIES[query], value, timeout=_TIMEOUT_S)
-
-
-def _caller_of_key(row: asyncpg.Record) -> Caller:
-    return Caller(
-        tenant_id=row["tenant_id"],
-        tenant=row["slug"],
-        scopes=effective_scopes(row["scopes"]),
-        key_id=row["api_key_id"],
-        user_id=None,
-        role=None,
-        public=row["kind"] == "public",
-        allowed_origins=tuple(row["allowed_origins"]),
-        subject=f"key:{row['api_key_id']}",
-    )
-
-
-def _caller_of_user(row: asyncpg.Record) -> Caller:
-    return Caller(
-        tenant_id=row["tenant_id"],
-        tenant=row["slug"],
-        scopes=effective_scopes(users.SCOPES_OF_ROLE[row["role"]]),
-        key_id=None,
-        user_id=row["user_id"],
-        role=row["role"],
-        public=False,
-        allowed_origins=(),
-        subject=f"user:{row['user_id']}",
-    )
 
 
 class _Documented(SecurityBase):
@@ -262,6 +291,34 @@ def require(scope: str) -> Callable[..., Awaitable[Caller]]:
         return caller
 
     return caller_with_scope
+
+
+def require_person() -> Callable[..., Awaitable[Caller]]:
+    """Return a dependency as `require` does, for what only a person who signed in may do: a key must not make keys.
+
+    Its caller has a `user_id` and no `key_id`. Its errors are those of `require`.
+    """
+
+    async def person(
+        request: Request,
+        response: Response,
+        _bearer: None = Depends(_SCHEMES[0]),
+        _password: None = Depends(_SCHEMES[3]),
+    ) -> Caller:
+        caller = await identify(request)
+        if caller.user_id is None or caller.key_id is not None:
+            raise ForbiddenError("Sign in for this: a key can't do it.")
+        await limit_management(request, response, caller)
+        return caller
+
+    return person
+
+
+def client_of(request: Request) -> sessions.Client:
+    """Return what a session keeps of who makes a request."""
+    settings: Settings = request.app.state.settings
+    address = client_address(request.scope, parse_networks(settings.trusted_proxies))
+    return sessions.client_of(request.headers.get("user-agent", ""), address, settings.ip_mode)
 
 
 async def identify(request: Request) -> Caller:

@@ -12,8 +12,10 @@ from mainstem.platform import keys
 from mainstem.platform.addresses import client_address, parse_networks
 from mainstem.platform.auth import (
     DOCUMENTED,
+    WRONG,
     Authenticator,
     Caller,
+    client_of,
     identify,
     limit_management,
     require,
@@ -36,8 +38,7 @@ SIGN_INS_PER_ADDRESS: Final = 60
 SIGN_IN_WINDOW_S: Final = 60
 _MOST_SIGN_IN_BYTES: Final = 16_384
 _MOST_FORM_FIELDS: Final = 16
-_WRONG: Final = "Wrong e-mail or password."
-_FORM: Final = "application/x-www-form-urlencoded"
+FORM: Final = "application/x-www-form-urlencoded"
 
 router = APIRouter(prefix="/api/v1", tags=["auth"])
 
@@ -111,6 +112,7 @@ class KeyOut(BaseModel):
     scopes: list[str]
     allowed_origins: list[str]
     imported: bool
+    user_id: UUID | None = Field(description="The person it acts for, if any.")
     created_at: datetime
     revoked_at: datetime | None
 
@@ -133,7 +135,7 @@ _SIGN_IN_BODY: Final[dict[str, Any]] = {
         "required": True,
         "content": {
             "application/json": {"schema": Credentials.model_json_schema()},
-            _FORM: {"schema": PasswordForm.model_json_schema()},
+            FORM: {"schema": PasswordForm.model_json_schema()},
         },
     }
 }
@@ -147,15 +149,16 @@ async def sign_in(request: Request, response: Response) -> TokenOut:
     for 15 minutes (429 with Retry-After); each client address has a limit of attempts, too.
     """
     state = request.app.state
-    await _limit_address(request)
+    await limit_address(request, "signin", limit=SIGN_INS_PER_ADDRESS, window_s=SIGN_IN_WINDOW_S)
     given = await _sign_in_body(request)
     authenticator: Authenticator = state.authenticator
     signed_in = await authenticator.sign_in(given.email, given.password.get_secret_value())
     if signed_in is None:
-        raise UnauthorizedError(_WRONG)
+        raise UnauthorizedError(WRONG)
+    token = await authenticator.issue(signed_in, client_of(request))
     response.headers["Cache-Control"] = "no-store"
     seconds = int(authenticator.token_lifetime.total_seconds())
-    return TokenOut(access_token=authenticator.issue(signed_in), expires_in=seconds, user=_user(signed_in))
+    return TokenOut(access_token=token, expires_in=seconds, user=_user(signed_in))
 
 
 @router.get("/me", dependencies=DOCUMENTED)
@@ -212,30 +215,32 @@ async def revoke_key(request: Request, key_id: int, caller: Annotated[Caller, De
         await keys.revoke_key(connection, caller.tenant_id, key_id)
 
 
-async def _limit_address(request: Request) -> None:
+async def limit_address(request: Request, what: str, *, limit: int, window_s: int) -> None:
+    """Take one attempt of the client's address at `what`. Raises RateLimitedError."""
     limiter: RateLimiter = request.app.state.limiter
     networks = parse_networks(request.app.state.settings.trusted_proxies)
-    subject = f"signin-from:{client_address(request.scope, networks)}"
-    allowance = await limiter.take(subject, 1, limit=SIGN_INS_PER_ADDRESS, window_s=SIGN_IN_WINDOW_S)
+    subject = f"{what}-from:{client_address(request.scope, networks)}"
+    allowance = await limiter.take(subject, 1, limit=limit, window_s=window_s)
     if not allowance.allowed:
         raise RateLimitedError(
-            "Too many sign-ins from this address.", retry_after_s=allowance.retry_after_s, headers=allowance.headers()
+            "Too many attempts from this address.", retry_after_s=allowance.retry_after_s, headers=allowance.headers()
         )
 
 
 async def _sign_in_body(request: Request) -> Credentials:
     """Read form or JSON, by content type; what was sent is never told back."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in {_FORM, "application/json"}:
-        raise UnsupportedMediaTypeError(f"Send {_FORM} or application/json.")
-    body = await _limited_body(request)
+    if kind not in {FORM, "application/json"}:
+        raise UnsupportedMediaTypeError(f"Send {FORM} or application/json.")
+    body = await limited_body(request)
     try:
-        return Credentials.model_validate(_form(body)) if kind == _FORM else Credentials.model_validate_json(body)
+        return Credentials.model_validate(form_of(body)) if kind == FORM else Credentials.model_validate_json(body)
     except ValidationError as error:
         raise from_validation(error.errors(include_input=False, include_url=False)) from None
 
 
-def _form(body: bytes) -> dict[str, str]:
+def form_of(body: bytes) -> dict[str, str]:
+    """Return the fields of a form; the OAuth2 name of the e-mail is one for it. Raises BadRequestError."""
     try:
         fields = dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FORM_FIELDS))
     except ValueError as error:
@@ -245,12 +250,13 @@ def _form(body: bytes) -> dict[str, str]:
     return fields
 
 
-async def _limited_body(request: Request) -> bytes:
+async def limited_body(request: Request) -> bytes:
+    """Return a body of a few fields. Raises PayloadTooLargeError."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > _MOST_SIGN_IN_BYTES:
-            raise PayloadTooLargeError("A sign-in is small.")
+            raise PayloadTooLargeError("What is sent here is small.")
     return bytes(body)
 
 

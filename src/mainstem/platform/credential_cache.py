@@ -66,6 +66,10 @@ class CredentialCache(Generic[K, V]):
         # a caller that goes away must not take the answer from the others
         return await asyncio.shield(task)
 
+    def forget(self, key: K) -> None:
+        """Ask again next time: this process knows of a change."""
+        self._known.pop(key, None)
+
     async def _refresh(self, key: K) -> V | None:
         asked_at = self._clock()
         try:

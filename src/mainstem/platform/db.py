@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.resources import files
 from typing import Final, Literal, TypeAlias
+from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy  # noqa: TC002 - named in the aliases below
@@ -34,6 +35,8 @@ SESSION_SETTINGS: Final = {
 
 # names no tenant: what forgets to say for whom it acts sees nothing and is refused, instead of acting for `default`
 _NO_TENANT: Final = {"mainstem.tenant": "(none)"}
+
+_BIND_PERSON: Final = "select set_config('mainstem.tenant_id', $1, true), set_config('mainstem.user_id', $2, true)"
 
 _NAME: Final = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
@@ -80,8 +83,12 @@ async def create_pool(  # noqa: PLR0913 - one parameter per property of a pool
 
 
 @asynccontextmanager
-async def transaction(pool: Pool, *, tenant_id: int | None = None, timeout_s: float = 5.0) -> AsyncIterator[Connection]:
-    """Yield a connection inside one transaction, bound to a tenant where one is given.
+async def transaction(
+    pool: Pool, *, tenant_id: int | None = None, user_id: UUID | None = None, timeout_s: float = 5.0
+) -> AsyncIterator[Connection]:
+    """Yield a connection inside one transaction, bound to a tenant where one is given, and to a person of it.
+
+    Rows of one person (tasks and the like) are seen by that person alone: without `user_id` there are none.
 
     Raises asyncio.TimeoutError when no connection comes free, or none begins a transaction, within `timeout_s`.
     """
@@ -89,7 +96,9 @@ async def transaction(pool: Pool, *, tenant_id: int | None = None, timeout_s: fl
         transaction_ = connection.transaction()
         async with asyncio.timeout(timeout_s):
             await transaction_.start()
-            if tenant_id is not None:
+            if user_id is not None:
+                await connection.execute(_BIND_PERSON, str(tenant_id or ""), str(user_id))
+            elif tenant_id is not None:
                 await connection.execute("select set_config('mainstem.tenant_id', $1, true)", str(tenant_id))
         try:
             yield connection

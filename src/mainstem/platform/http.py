@@ -10,6 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterable, Mapping
+from errno import ENOENT
 from typing import Final, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -53,6 +54,7 @@ __all__ = [
     "document_errors",
     "edge",
     "install",
+    "known",
     "note_tenant",
     "problem",
     "problem_bytes",
@@ -85,6 +87,9 @@ _ACCEPTED: Final = (
     "X-Customer-ID",
     "X-Request-ID",
     "Idempotency-Key",
+    "MCP-Protocol-Version",
+    "Mcp-Method",
+    "Mcp-Name",
 )
 
 _DATABASE_ERRORS: Final = (
@@ -232,10 +237,10 @@ class RequestEdge:
         except ClientDisconnect:
             _logger.debug("client left before the end of its request")
         except Exception as error:
-            known = _known(scope, error, debug=self.debug)
+            told = known(scope, error, debug=self.debug)
             if status[0]:  # headers are out: the server has to break the connection, or a cut body looks whole
                 raise
-            await send_error(scope, watch, known)
+            await send_error(scope, watch, told)
 
     async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer HEAD as GET without its body (RFC 9110, 9.3.2): routes are declared for GET only."""
@@ -254,11 +259,11 @@ class RequestEdge:
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            _known(scope, error, debug=False)
+            known(scope, error, debug=False)
             raise
 
 
-def _known(scope: Scope, error: Exception, *, debug: bool) -> MainstemError:
+def known(scope: Scope, error: Exception, *, debug: bool) -> MainstemError:
     """Return the public form of any exception; unexpected ones are logged with their stack, and told to Sentry."""
     if isinstance(error, MainstemError):
         return error
@@ -275,8 +280,10 @@ def _known(scope: Scope, error: Exception, *, debug: bool) -> MainstemError:
 
 
 def _database_is_away(error: Exception) -> bool:
-    # narrower than is_transient: a missing file is an OSError too, and no reason to say "try again"
-    return isinstance(error, _DATABASE_ERRORS) and is_transient(error)
+    # narrower than is_transient: a missing file is an OSError too, and no reason to say "try again"; a socket that
+    # PostgreSQL has taken away with it is one without a name
+    no_socket = isinstance(error, FileNotFoundError) and error.errno == ENOENT and error.filename is None
+    return no_socket or (isinstance(error, _DATABASE_ERRORS) and is_transient(error))
 
 
 def _request_id(scope: Scope) -> str:
@@ -373,7 +380,7 @@ def install(app: FastAPI, settings: Settings, *, shapes: Mapping[str, Shape] | N
         return response
 
     async def on_known(request: Request, error: Exception) -> Response:
-        return answer(request, _known(request.scope, error, debug=settings.debug))
+        return answer(request, known(request.scope, error, debug=settings.debug))
 
     async def on_http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):

@@ -4,6 +4,7 @@ A key is 32 random bytes as text and is shown once; the database keeps its SHA-2
 256 random bits) and enough first characters to tell keys apart.
 """
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final, Literal
+from uuid import UUID
 
 import asyncpg
 
@@ -31,6 +33,8 @@ _MOST_ORIGINS: Final = 50
 _GREATEST_ID: Final = 2**31 - 1
 # what the deployment documents print where a reader should put a real key
 _SAMPLES: Final = ("YOUR_API_KEY", "OVT_PROD_YOUR", "YOUR_SECURE_API_KEY")
+_UNKEPT: Final = re.compile(r"[\0\ud800-\udfff]")
+"""What PostgreSQL has no text for."""
 _QUERIES: Final = load_queries("mainstem.platform")
 
 
@@ -60,6 +64,8 @@ class ApiKey:
     scopes: tuple[str, ...]
     allowed_origins: tuple[str, ...]
     imported: bool
+    user_id: UUID | None
+    """The person it acts for, if any."""
     created_at: datetime
     revoked_at: datetime | None
 
@@ -120,11 +126,15 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
     kind: KeyKind = "secret",
     label: str = "",
     allowed_origins: Sequence[str] = (),
+    user_id: UUID | None = None,
 ) -> NewApiKey:
     """Make a key and return it with its text, which nobody can get again.
 
-    A public key has the scope ingest, and no other, and needs origins. Raises InvalidFieldError.
+    A public key has the scope ingest, and no other, and needs origins. With `user_id` it acts for a person of the
+    tenant: it then does what its scopes and the person's role both allow. Raises InvalidFieldError, NotFoundError.
     """
+    if kind == "public" and user_id is not None:
+        raise InvalidFieldError("A public key acts for no person.", field="kind")
     if kind == "public":
         if set(scopes) - {Scope.INGEST}:
             raise InvalidFieldError("A public key has the scope ingest and no other.", field="scopes")
@@ -135,7 +145,7 @@ async def create_key(  # noqa: PLR0913 - what a key is made of
         scopes, origins = parse_scopes(scopes), []
     text = (PUBLIC_PREFIX if kind == "public" else SECRET_PREFIX) + secrets.token_urlsafe(_RANDOM_BYTES)
     shown = text[:_SHOWN_CHARACTERS]
-    values = (tenant_id, key_hash(text), shown, _check_label(label), kind, list(scopes), origins, False)
+    values = (tenant_id, key_hash(text), shown, _check_label(label), kind, list(scopes), origins, False, user_id)
     return NewApiKey(text, await _insert(connection, values))
 
 
@@ -150,7 +160,17 @@ async def import_key(
     check_importable(text)
     shown = text[: min(_SHOWN_CHARACTERS, len(text) // 4)]
     no_origins: list[str] = []
-    values = (tenant_id, key_hash(text), shown, _check_label(label), "secret", parse_scopes(scopes), no_origins, True)
+    values = (
+        tenant_id,
+        key_hash(text),
+        shown,
+        _check_label(label),
+        "secret",
+        parse_scopes(scopes),
+        no_origins,
+        True,
+        None,
+    )
     return await _insert(connection, values)
 
 
@@ -171,6 +191,20 @@ async def list_keys(connection: Connection, tenant_id: int, *, revoked: bool = F
     return [_read(row) for row in await connection.fetch(_QUERIES["list_keys"], tenant_id, revoked)]
 
 
+async def list_keys_of_user(connection: Connection, tenant_id: int, user_id: UUID) -> list[ApiKey]:
+    """Return the live keys that act for a person, newest first."""
+    return [_read(row) for row in await connection.fetch(_QUERIES["list_keys_of_user"], tenant_id, user_id)]
+
+
+async def revoke_key_of_user(connection: Connection, tenant_id: int, user_id: UUID, key_id: int) -> ApiKey:
+    """End a key that acts for this person, as `revoke_key` does. Raises NotFoundError for any other."""
+    known = 0 < key_id <= _GREATEST_ID
+    row = await connection.fetchrow(_QUERIES["revoke_key_of_user"], tenant_id, user_id, key_id) if known else None
+    if row is None:
+        raise NotFoundError(f"API key {key_id} not found")
+    return _read(row)
+
+
 async def revoke_key(connection: Connection, tenant_id: int, key_id: int) -> ApiKey:
     """End a key; in every process within seconds. Again is no error. Raises NotFoundError."""
     known = 0 < key_id <= _GREATEST_ID
@@ -181,7 +215,7 @@ async def revoke_key(connection: Connection, tenant_id: int, key_id: int) -> Api
 
 
 def _check_label(label: str) -> str:
-    if len(label) > _LONGEST_LABEL or "\0" in label:
+    if len(label) > _LONGEST_LABEL or _UNKEPT.search(label):
         raise InvalidFieldError(f"A label has at most {_LONGEST_LABEL} characters.", field="label")
     return label
 
@@ -193,7 +227,8 @@ async def _insert(connection: Connection, values: tuple[object, ...]) -> ApiKey:
     except asyncpg.UniqueViolationError as error:
         raise ConflictError("This key is already in use.", field="key") from error
     except asyncpg.ForeignKeyViolationError as error:
-        raise NotFoundError(f"Tenant {values[0]} not found") from error
+        person = error.constraint_name == "api_key_user_fkey"
+        raise NotFoundError("There is no such user." if person else f"Tenant {values[0]} not found") from error
     if row is None:
         msg = "an insert returns its row"
         raise RuntimeError(msg)
@@ -209,6 +244,7 @@ def _read(row: asyncpg.Record) -> ApiKey:
         tuple(row["scopes"]),
         tuple(row["allowed_origins"]),
         row["imported"],
+        row["user_id"],
         row["created_at"],
         row["revoked_at"],
     )

@@ -228,6 +228,15 @@ def capture(error: BaseException) -> None:
         sentry.capture_exception(error)
 
 
+def correlation_id() -> str | None:
+    """Return the id under which the work of this moment is found in the log, in brackets: of its run, else of its request."""
+    bound = structlog.contextvars.get_contextvars()
+    found = bound.get("correlation_id")
+    if found is None and "request_id" in bound:
+        return f"[{bound['request_id']}]"
+    return None if found is None else str(found)
+
+
 def new_correlation_id(kind: Literal["req", "sync", "scheduled"] = "req") -> str:
     """Return a new id such as `req-5f1c…` (64 random bits): of a request, a sync or a scheduled run."""
     return f"{kind}-{os.urandom(8).hex()}"

@@ -28,8 +28,12 @@ from prometheus_client import (
 from prometheus_client import generate_latest as _text
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from mainstem.platform.tally import TALLY, Requests
+
 _FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_PROBES: Final = ("/health", "/metrics", "/api/tracking-ingest/health")
+_INGEST: Final = ("/api/v1/track", "/api/v1/events", "/api/tracking-ingest")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # the names below are untyped at their source
@@ -80,22 +84,61 @@ REDIRECTS: Final = Counter(
 CLICKS_LOST: Final = Counter(
     "mainstem_clicks_lost", "Clicks that neither PostgreSQL nor the spool could keep.", registry=REGISTRY
 )
+WEBHOOK_ATTEMPTS: Final = Counter(
+    "mainstem_webhook_attempts", "Attempts to deliver, by what they met.", ["outcome"], registry=REGISTRY
+)
+WEBHOOK_SECONDS: Final = Histogram(
+    "mainstem_webhook_seconds", "Time of an attempt to deliver.", buckets=_SECONDS, registry=REGISTRY
+)
+WEBHOOK_LAG_SECONDS: Final = Histogram(
+    "mainstem_webhook_lag_seconds",
+    "Time from queueing to delivery, of what was delivered at the first attempt.",
+    buckets=_SECONDS,
+    registry=REGISTRY,
+)
+CONNECTOR_REFUSED: Final = Counter(
+    "mainstem_connector_refused",
+    "Deliveries of sources whose signature does not hold, by why, and whether they were kept.",
+    ["reason", "kept"],
+    registry=REGISTRY,
+)
+CONNECTOR_DROPPED: Final = Counter(
+    "mainstem_connector_dropped", "Refused deliveries and repetitions that made room for newer ones.", registry=REGISTRY
+)
+LIVE_CLIENTS: Final = Gauge(
+    "mainstem_live_clients", "WebSocket clients of the live dashboard.", multiprocess_mode="livesum", registry=REGISTRY
+)
+LIVE_ENDED: Final = Counter(
+    "mainstem_live_ended", "WebSocket connections that ended, by why.", ["reason"], registry=REGISTRY
+)
+CACHE_GETS: Final = Counter(
+    "mainstem_cache_gets", "What was asked of the cache, by where it came from.", ["source"], registry=REGISTRY
+)
 RATE_LIMITED: Final = Counter("mainstem_rate_limited", "Requests refused by a limit.", ["limit"], registry=REGISTRY)
 AUTH_FAILURES: Final = Counter("mainstem_auth_failures", "Refused credentials.", ["reason"], registry=REGISTRY)
 ERRORS: Final = Counter("mainstem_errors", "Unexpected exceptions, by class.", ["kind"], registry=REGISTRY)
 
 
 @lru_cache(maxsize=4096)
-def _http_children(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+def _http_children(method: str, route: str, status: int) -> tuple[Counter, Histogram, Requests | None]:
     known = method if method in _METHODS else "OTHER"
-    return HTTP_REQUESTS.labels(known, route, str(status)), HTTP_SECONDS.labels(known, route)
+    return HTTP_REQUESTS.labels(known, route, str(status)), HTTP_SECONDS.labels(known, route), _minute_of(method, route)
+
+
+def _minute_of(method: str, route: str) -> Requests | None:
+    """Return where a request counts in the minutes; probes, which come whether or not anybody does, count nowhere."""
+    if route.startswith(_PROBES):
+        return None
+    return TALLY.ingest if method == "POST" and route.startswith(_INGEST) else TALLY.api
 
 
 def http_request(method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request under its route template (`/api/v1/webhooks/{id}`, or `unmatched`)."""
-    requests, latency = _http_children(method, route, status)
+    requests, latency, minute = _http_children(method, route, status)
     requests.inc()
     latency.observe(seconds)
+    if minute is not None:
+        minute.count(status, seconds)
 
 
 def intake_commit(events: int, seconds: float) -> None:
@@ -118,6 +161,7 @@ def intake_refused() -> None:
 def spool_depth(events: int) -> None:
     """Set how many events this process's spool holds."""
     SPOOL_EVENTS.set(events)
+    TALLY.spool_depth(events)
 
 
 def load(*, batches: int, loaded: int, duplicates: int, rejected: int, seconds: float) -> None:
@@ -142,6 +186,47 @@ def redirected(fate: str, visits: int) -> None:
 def clicks_lost(clicks: int) -> None:
     """Count clicks whose visitors went on and that could not be kept."""
     CLICKS_LOST.inc(clicks)
+
+
+def webhook_attempt(outcome: str, seconds: float) -> None:
+    """Count one attempt to deliver: `delivered`, or a word for what was in the way."""
+    WEBHOOK_ATTEMPTS.labels(outcome).inc()
+    WEBHOOK_SECONDS.observe(seconds)
+
+
+def webhook_lag(seconds: float) -> None:
+    """Observe how long a delivery waited that arrived at the first attempt."""
+    WEBHOOK_LAG_SECONDS.observe(seconds)
+
+
+def connector_refused(reason: str, *, kept: bool) -> None:
+    """Count a delivery of a source that was refused: `mismatch`, `no_signature`, …."""
+    CONNECTOR_REFUSED.labels(reason, "yes" if kept else "no").inc()
+
+
+def connector_dropped(deliveries: int) -> None:
+    """Count deliveries that made room for newer ones."""
+    CONNECTOR_DROPPED.inc(deliveries)
+
+
+def live_clients(clients: int) -> None:
+    """Set how many WebSocket clients this process has."""
+    LIVE_CLIENTS.set(clients)
+
+
+def live_ended(reason: str) -> None:
+    """Count a WebSocket connection that ended: `left`, `slow`, `expired`, `revoked` or another closed word."""
+    LIVE_ENDED.labels(reason).inc()
+
+
+def cache_asked(source: str) -> None:
+    """Count what was asked of the cache by where it came from: `local`, `shared` or `loaded`."""
+    _cache_child(source).inc()
+
+
+@lru_cache(maxsize=8)
+def _cache_child(source: str) -> Counter:
+    return CACHE_GETS.labels(source)
 
 
 def rate_limited(limit: str) -> None:

@@ -26,8 +26,19 @@ async def verify(password: str, known: str | None) -> tuple[bool, str | None]:
     return await asyncio.get_running_loop().run_in_executor(_HASHING, _verified, password, known)
 
 
-def _verified(password: str, known: str | None) -> tuple[bool, str | None]:
+def is_usable(password: str) -> bool:
+    """Tell whether a text can be hashed: not too long, and no half of a surrogate pair, which JSON can carry."""
     if len(password) > LONGEST:
+        return False
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _verified(password: str, known: str | None) -> tuple[bool, str | None]:
+    if not is_usable(password):
         password, known = "", None
     # made on the first call whoever asks, so that its cost tells nothing
     nobody = _nobodys_hash()

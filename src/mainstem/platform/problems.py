@@ -3,6 +3,7 @@
 Pure: from an error and a request id to a dict, to bytes. `mainstem.platform.http` sends them.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -59,7 +60,7 @@ class MethodNotAllowedError(MainstemError):
     status = 405
 
 
-class RefusedError(MainstemError):
+class HttpError(MainstemError):
     """The request was refused; the status says why."""
 
     code = "http_error"
@@ -114,12 +115,20 @@ def problem(error: MainstemError, request_id: str) -> dict[str, object]:
 
 def problem_bytes(error: MainstemError, request_id: str) -> bytes:
     """Return the problem object as JSON."""
-    return msgspec.json.encode(problem(error, request_id))
+    return _json(problem(error, request_id))
+
+
+def _json(value: Mapping[str, object]) -> bytes:
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        # half a surrogate pair out of what a caller sent, which UTF-8 can't hold
+        return json.dumps(value).encode()
 
 
 def render(error: MainstemError, request_id: str, shape: Shape | None = None) -> Rendered:
     """Return status, headers and body of an error, in a contract's shape where one is given."""
-    body = problem_bytes(error, request_id) if shape is None else msgspec.json.encode(dict(shape(error, request_id)))
+    body = problem_bytes(error, request_id) if shape is None else _json(shape(error, request_id))
     headers = [
         (b"content-type", (MEDIA_TYPE if shape is None else "application/json").encode()),
         (b"content-length", str(len(body)).encode()),
@@ -167,7 +176,7 @@ def from_status(status: int, detail: object, headers: Mapping[str, str] | None =
     if status in _BY_STATUS:
         return _BY_STATUS[status](told, headers=given)
     internal = status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    error = MainstemError(headers=given) if internal else RefusedError(told, headers=given)
+    error = MainstemError(headers=given) if internal else HttpError(told, headers=given)
     error.status = status
     return error
 
@@ -208,7 +217,8 @@ def _path(loc: Sequence[object]) -> str:
 
 def _sentence(one: Mapping[str, Any]) -> str:
     path = _path(one.get("loc", ())) or "The body"
-    message = str(one.get("msg", "is invalid")).removeprefix("Value error, ")
+    # of lists and sets pydantic tells when it counted them, which is nothing to the sender
+    message = str(one.get("msg", "is invalid")).removeprefix("Value error, ").replace(" after validation", "")
     if one.get("type") == "missing":
         return f"{path} is required."
     if message.startswith(("Input should be", "String should", "List should", "Dictionary should", "Value should")):

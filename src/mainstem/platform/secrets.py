@@ -1,7 +1,8 @@
 """The one secret of an installation, and the keys derived from it for each purpose.
 
 The secret is SECRET_KEY, or a generated one kept in the data folder (never in production). No key is used
-for two purposes: tokens, visitor keys, address salts and people's keys each have their own, derived by HKDF.
+for two purposes: tokens, visitor keys, address salts, people's keys, waiting mails, names in Redis and questions of
+MCP each have their own, derived by HKDF.
 """
 
 import hmac
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from mainstem.platform.settings import Environment, Settings
-from mainstem.platform.settings_fields import key_bytes
+from mainstem.platform.settings_types import key_bytes
 
-Purpose = Literal["jwt", "visitor", "ip", "pii"]
+Purpose = Literal["jwt", "visitor", "ip", "pii", "cache", "mail", "mcp"]
 
 FILE_NAME: Final = "secret.key"
 _GENERATED_BYTES: Final = 48

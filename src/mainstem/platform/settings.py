@@ -25,25 +25,24 @@ from pydantic_settings import (
 )
 
 from mainstem.platform.settings_fields import (
+    Alerts,
     Assistant,
     Cache,
     Connectors,
     Database,
-    Environment,
     Http,
     IntakeAndLoader,
-    IpMode,
     Limits,
     Links,
-    LogFormat,
+    Live,
     Logs,
     Mail,
-    Names,
     Privacy,
-    SaltRotation,
     SecretsAndSignIn,
+    Webhooks,
     WhereItRuns,
 )
+from mainstem.platform.settings_types import Environment, IpMode, LogFormat, Names, SaltRotation, SignUp
 
 __all__ = [
     "Environment",
@@ -53,6 +52,7 @@ __all__ = [
     "SaltRotation",
     "Settings",
     "SettingsError",
+    "SignUp",
     "database_dsn",
     "environment_names",
     "get_settings",
@@ -98,7 +98,10 @@ class Settings(
     Connectors,
     Assistant,
     Mail,
+    Live,
+    Alerts,
     Cache,
+    Webhooks,
     Links,
     Privacy,
     IntakeAndLoader,

@@ -28,7 +28,7 @@ JWKS_ALGORITHMS: Final = ("EdDSA", "ES256", "RS256")
 LONGEST_TOKEN: Final = 8_192
 _PARTS: Final = 3
 _SKEW_S: Final = 10
-_REQUIRED: Final = ["exp", "iat", "nbf", "jti", "iss", "aud", "sub"]
+_REQUIRED: Final = ["exp", "iat", "nbf", "jti", "iss", "aud", "sub", "sid"]
 _JWKS_FRESH_S: Final = 300.0
 _JWKS_RETRY_S: Final = 30.0
 _JWKS_TIMEOUT_S: Final = 5.0
@@ -40,6 +40,7 @@ _MOST_JWKS_KEYS: Final = 32
 class Claims:
     """What one of our tokens says."""
 
+    session_id: UUID
     user_id: UUID
     tenant_id: int
     tenant: str
@@ -53,6 +54,10 @@ class ForeignClaims:
 
     subject: str
     email: str
+    name: str
+    vouched: bool
+    """The server says that it has verified the e-mail; others don't mention it."""
+    expires_at: int
 
 
 def looks_like_token(text: str) -> bool:
@@ -63,6 +68,7 @@ def looks_like_token(text: str) -> bool:
 def issue(  # noqa: PLR0913 - the claims
     key: bytes,
     *,
+    session_id: UUID,
     user_id: UUID,
     tenant_id: int,
     tenant: str,
@@ -76,6 +82,7 @@ def issue(  # noqa: PLR0913 - the claims
         "iss": ISSUER,
         "aud": AUDIENCE,
         "sub": str(user_id),
+        "sid": str(session_id),
         "tenant_id": tenant_id,
         "tenant": tenant,
         "role": role,
@@ -104,9 +111,9 @@ def read(key: bytes, token: str) -> Claims | None:
         tenant_id, tenant, role = claims["tenant_id"], claims["tenant"], claims["role"]
         if type(tenant_id) is not int or not isinstance(tenant, str) or not isinstance(role, str):
             return None
-        return Claims(UUID(claims["sub"]), tenant_id, tenant, role, claims["exp"])
+        return Claims(UUID(claims["sid"]), UUID(claims["sub"]), tenant_id, tenant, role, claims["exp"])
     # a hostile token can break a parser in many ways, and each means the same
-    except (jwt.PyJWTError, KeyError, ValueError, TypeError, RecursionError, OverflowError):
+    except (jwt.PyJWTError, KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
@@ -159,10 +166,18 @@ class BetterAuth:
             leeway=_SKEW_S,
             options={"require": ["exp", "sub"], "verify_aud": self._audience is not None},
         )
-        email, verified = claims.get("email"), claims.get("emailVerified", claims.get("email_verified", True))
-        if not isinstance(email, str) or not email or verified is not True:
+        email = claims.get("email")
+        verified = [claims[word] for word in ("emailVerified", "email_verified") if word in claims]
+        if not isinstance(email, str) or not email or not all(one is True for one in verified):
             return None
-        return ForeignClaims(claims["sub"], email.strip().lower())
+        name = claims.get("name")
+        return ForeignClaims(
+            subject=claims["sub"],
+            email=email.strip().lower(),
+            name=name if isinstance(name, str) else "",
+            vouched=bool(verified),
+            expires_at=int(claims["exp"]),
+        )
 
     async def _key(self, kid: object, algorithm: str) -> jwt.PyJWK | None:
         """Return the server's key for a token; a key made for another algorithm is none."""

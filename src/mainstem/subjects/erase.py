@@ -5,7 +5,7 @@ erasure changes nothing. Whoever comes back afterwards is a new subject.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +16,8 @@ from mainstem.events.record import record
 from mainstem.pii import identify
 from mainstem.pii.box import Keyring, SealBrokenError
 from mainstem.pii.identify import Identifier, Kind
-from mainstem.pii.store import Subjects
+from mainstem.pii.store import Subjects, lookups_of
+from mainstem.pii.theirs import Kept, Theirs
 from mainstem.pii.token import tokens_in
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import Connection, load_queries
@@ -39,7 +40,7 @@ class Erasure:
     erased_by: str
     ticket: str | None
     counts: dict[str, int]
-    """Identifiers and keys deleted, refused events blanked."""
+    """Identifiers and keys deleted, refused events blanked, and what other parts kept."""
     repeated: bool
     """The person was erased before; nothing was done now."""
 
@@ -53,10 +54,12 @@ async def erase(  # noqa: PLR0913 - who, whose, by whom and why
     by: str,
     ticket: str | None = None,
     known_as: Iterable[Identifier] = (),
+    kept: Sequence[Kept] = (),
 ) -> Erasure:
     """Erase a person in the caller's transaction and return the proof; the event `subject.erased` tells the others.
 
     `known_as` are identifiers that the caller knows besides those that are sealed: refused events are searched for them.
+    `kept` is what other parts of the product keep of people.
     Raises NotFoundError, InvalidFieldError for a ticket that is too long or holds an address, and PiiKeyError.
     """
     _check(ticket)
@@ -66,7 +69,11 @@ async def erase(  # noqa: PLR0913 - who, whose, by whom and why
     if row["erased_at"] is not None:
         return await proof(connection, tenant_id, subject_id)
     contacts = {*known_as, *await _contacts(connection, Subjects(keyring), tenant_id, subject_id)}
-    counts = {
+    theirs = await theirs_of(connection, keyring, tenant_id, subject_id, contacts)
+    counts: dict[str, int] = {}
+    for one in kept:
+        counts |= await one.erase(connection, tenant_id, theirs)
+    counts |= {
         "refused_events": await connection.fetchval(_sql["redact_rejects"], tenant_id, _texts(contacts)),
         "identifiers": await connection.fetchval(_sql["delete_identifiers"], tenant_id, subject_id),
         "keys": await connection.fetchval(_sql["delete_key"], tenant_id, subject_id),
@@ -77,6 +84,16 @@ async def erase(  # noqa: PLR0913 - who, whose, by whom and why
     data = {"subject_id": str(subject_id), "by": by, "ticket": ticket, "counts": counts}
     await record(connection, tenant_id, ERASED, data, subject=str(subject_id), occurred_at=now)
     return Erasure(subject_id, now, by, ticket, counts, repeated=False)
+
+
+async def theirs_of(
+    connection: Connection, keyring: Keyring, tenant_id: int, subject_id: UUID, contacts: Iterable[Identifier] = ()
+) -> Theirs:
+    """Return what tells a person's identifiers from others'. Raises PiiKeyError."""
+    key = await Subjects(keyring).lookup_key(connection, tenant_id)
+    rows = await connection.fetch(_sql["lookups"], tenant_id, subject_id)
+    also = {found for _, found in lookups_of(key, contacts)}
+    return Theirs(key, frozenset({row["lookup"] for row in rows} | also))
 
 
 async def proof(connection: Connection, tenant_id: int, subject_id: UUID) -> Erasure:

@@ -1,11 +1,12 @@
 """All that is known of a person, opened, as one JSON document that is made while it is read: memory stays bounded.
 
-`{"subject": …, "attributes": [...], "events": [...], "site_events": [...], "clicks": [...], "counts": {...}}`; values of an erased person,
+`{"subject": …, "attributes": [...], "events": [...], "site_events": [...], "clicks": [...], …, "counts": {...}}`, with a section
+for each thing that other parts keep of the person (connectors: deliveries, bookings, orders, differences, mails); values of an erased person,
 or of somebody else in the same event, are shown as `(erased)` or stay sealed.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -13,9 +14,11 @@ from uuid import UUID
 from mainstem.pii.box import Keyring
 from mainstem.pii.opening import ERASED
 from mainstem.pii.store import Subjects
+from mainstem.pii.theirs import Kept
 from mainstem.pii.token import replaced, tokens_in
 from mainstem.platform.clock import rfc3339, utc_now
 from mainstem.platform.db import Connection, load_queries
+from mainstem.subjects.erase import theirs_of
 from mainstem.subjects.find import get
 from mainstem.vault.customers import customer_key
 
@@ -32,8 +35,10 @@ _SECTIONS: Final = (
 _sql: Final = load_queries("mainstem.subjects")
 
 
-async def export(connection: Connection, keyring: Keyring, tenant_id: int, subject_id: UUID) -> AsyncIterator[str]:
-    """Yield the parts of the document, in the caller's transaction.
+async def export(
+    connection: Connection, keyring: Keyring, tenant_id: int, subject_id: UUID, *, kept: Sequence[Kept] = ()
+) -> AsyncIterator[str]:
+    """Yield the parts of the document, in the caller's transaction; `kept` is what other parts keep of people.
 
     Raises NotFoundError before the first part, PiiKeyError and SealBrokenError.
     """
@@ -52,6 +57,16 @@ async def export(connection: Connection, keyring: Keyring, tenant_id: int, subje
             yield (",\n" if counts[name] else "\n") + replaced(text, values)
             counts[name] += 1
         yield "]"
+    theirs = await theirs_of(connection, keyring, tenant_id, subject_id)
+    for one in kept:
+        section = ""
+        async for name, shown in one.export(connection, tenant_id, theirs):
+            if name != section:
+                yield f'{"]" if section else ""},\n"{name}": ['
+            yield (",\n" if name == section else "\n") + json.dumps(shown, ensure_ascii=False, default=str)
+            section, counts[name] = name, counts.get(name, 0) + 1
+        if section:
+            yield "]"
     yield f',\n"counts": {json.dumps(counts)}}}\n'
 
 

@@ -1,14 +1,16 @@
 """Finds people by what they are known by, or by their id."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 from mainstem.pii import identify
+from mainstem.pii.assign import Person
 from mainstem.pii.identify import Identifier
-from mainstem.pii.store import Subjects
+from mainstem.pii.store import Subjects, lookups_of
+from mainstem.pii.theirs import Kept, Theirs
 from mainstem.platform.db import Connection, load_queries
 from mainstem.platform.errors import InvalidFieldError, NotFoundError
 
@@ -52,6 +54,26 @@ async def find(
     """Return the people to whom the identifiers lead, the oldest first; none when nobody is known by them."""
     ids = await subjects.find(connection, tenant_id, identifiers)
     return [await get(connection, tenant_id, subject_id) for subject_id in ids]
+
+
+async def find_or_meet(
+    connection: Connection,
+    subjects: Subjects,
+    tenant_id: int,
+    identifiers: Sequence[Identifier],
+    kept: Sequence[Kept] = (),
+) -> list[Found]:
+    """Return the people as `find` does; somebody of whom other parts alone keep something is made known by it."""
+    people = await find(connection, subjects, tenant_id, identifiers)
+    if people or not identifiers:
+        return people
+    lookups = lookups_of(await subjects.lookup_key(connection, tenant_id), identifiers)
+    theirs = Theirs(await subjects.lookup_key(connection, tenant_id), frozenset(found for _, found in lookups))
+    for one in kept:
+        if await one.knows(connection, tenant_id, theirs):
+            (key,) = await subjects.resolve(connection, [Person(tenant_id, lookups)])
+            return [await get(connection, tenant_id, key.subject)]
+    return []
 
 
 async def get(connection: Connection, tenant_id: int, subject_id: UUID) -> Found:

@@ -47,5 +47,7 @@ class ErasureAnswer(BaseModel):
     erased_at: datetime
     erased_by: str
     ticket: str | None
-    counts: dict[str, int] = Field(description="Identifiers and keys deleted, refused events blanked.")
+    counts: dict[str, int] = Field(
+        description="Identifiers and keys deleted, refused events blanked, and what other parts kept."
+    )
     repeated: bool = Field(description="The person was erased before; nothing was done now.")

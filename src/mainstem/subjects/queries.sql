@@ -9,6 +9,9 @@ select created_at, erased_at from pii.subject where tenant_id = $1 and subject_i
 select kind, count(*)::integer as identifiers from pii.subject_identifier
 where tenant_id = $1 and subject_id = $2 group by kind order by kind
 
+-- name: lookups
+select lookup from pii.subject_identifier where tenant_id = $1 and subject_id = $2
+
 -- name: lock_subject
 -- Makes erasures of one subject take turns.
 select created_at, erased_at from pii.subject where tenant_id = $1 and subject_id = $2 for update
@@ -20,6 +23,10 @@ union all
 select load_ts, raw_id, rsrc, sealed from vault.sat_customer_pii where tenant_id = $1 and customer_hk = $2
 union all
 select load_ts, raw_id, rsrc, sealed from vault.sat_customer_click_pii where tenant_id = $1 and customer_hk = $2
+union all
+select load_ts, raw_id, rsrc, sealed from vault.sat_customer_booking_pii where tenant_id = $1 and customer_hk = $2
+union all
+select load_ts, raw_id, rsrc, sealed from vault.sat_customer_task_pii where tenant_id = $1 and customer_hk = $2
 order by load_ts, raw_id
 
 -- name: sealed

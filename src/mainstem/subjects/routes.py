@@ -1,6 +1,6 @@
 """The subjects API: find, export, erase. Scope admin; identifiers stand in bodies, never in addresses."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, Final
 from uuid import UUID
@@ -10,11 +10,12 @@ from fastapi.responses import StreamingResponse
 
 from mainstem.pii.box import Keyring
 from mainstem.pii.store import Subjects
+from mainstem.pii.theirs import Kept
 from mainstem.platform.auth import Caller
 from mainstem.platform.db import Pool, transaction
 from mainstem.subjects.erase import erase
 from mainstem.subjects.export import export
-from mainstem.subjects.find import find, identifiers_of
+from mainstem.subjects.find import find_or_meet, identifiers_of
 from mainstem.subjects.models import EraseRequest, ErasureAnswer, LookupAnswer, LookupRequest, SubjectAnswer
 
 _PART_CHARACTERS: Final = 65_536
@@ -36,11 +37,12 @@ def build_router(
     pool: Callable[[], Pool],
     keyring: Callable[[], Keyring],
     require: Callable[[str], Callable[..., Awaitable[Caller]]],
+    kept: Callable[[], Sequence[Kept]] = tuple,
 ) -> APIRouter:
     """Return the routes.
 
     `pool` gives the pool that runs under row-level security, `keyring` the installation's key, and `require` makes the
-    dependency that yields the caller who has a scope.
+    dependency that yields the caller who has a scope. `kept` gives what other parts keep of people.
     """
     router = APIRouter(prefix="/api/v1/subjects", tags=["personal data"])
     Admin = Annotated[Caller, Depends(require("admin"))]  # noqa: N806 - a type
@@ -49,7 +51,7 @@ def build_router(
     async def lookup(caller: Admin, body: LookupRequest) -> LookupAnswer:
         identifiers = identifiers_of(email=body.email, phone=body.phone, user_id=body.user_id)
         async with transaction(pool(), tenant_id=caller.tenant_id) as connection:
-            people = await find(connection, Subjects(keyring()), caller.tenant_id, identifiers)
+            people = await find_or_meet(connection, Subjects(keyring()), caller.tenant_id, identifiers, kept())
         return LookupAnswer(subjects=[SubjectAnswer(**asdict(one)) for one in people])
 
     @router.get(
@@ -59,7 +61,7 @@ def build_router(
         responses={200: {"content": {"application/json": {"schema": _DOCUMENT}}}},
     )
     async def export_(caller: Admin, subject_id: UUID) -> StreamingResponse:
-        parts = _document(pool(), keyring(), caller.tenant_id, subject_id)
+        parts = _document(pool(), keyring(), caller.tenant_id, subject_id, kept())
         # the first part tells whether there is such a person, while an error can still be answered
         first = await anext(parts)
         headers = {"cache-control": "no-store", "content-disposition": f'attachment; filename="{subject_id}.json"'}
@@ -69,18 +71,26 @@ def build_router(
     async def erase_(caller: Admin, subject_id: UUID, body: EraseRequest) -> ErasureAnswer:
         async with transaction(pool(), tenant_id=caller.tenant_id) as connection:
             done = await erase(
-                connection, keyring(), caller.tenant_id, subject_id, by=caller.subject, ticket=body.ticket
+                connection,
+                keyring(),
+                caller.tenant_id,
+                subject_id,
+                by=caller.subject,
+                ticket=body.ticket,
+                kept=kept(),
             )
         return ErasureAnswer(**asdict(done))
 
     return router
 
 
-async def _document(pool: Pool, keyring: Keyring, tenant_id: int, subject_id: UUID) -> AsyncIterator[str]:
+async def _document(
+    pool: Pool, keyring: Keyring, tenant_id: int, subject_id: UUID, kept: Sequence[Kept]
+) -> AsyncIterator[str]:
     """Yield the export in parts of some size."""
     async with transaction(pool, tenant_id=tenant_id) as connection:
         waiting = ""
-        async for part in export(connection, keyring, tenant_id, subject_id):
+        async for part in export(connection, keyring, tenant_id, subject_id, kept=kept):
             waiting += part
             if len(waiting) >= _PART_CHARACTERS:
                 yield waiting

@@ -92,6 +92,11 @@ class Feed:
     """Tables of the digest as the business statements see them; in a small load they are parameters in truth."""
     sets: tuple[StageSet, ...] = ()
     """Lists in the events, for the structures that load their items."""
+    sources: tuple[str, ...] = ()
+    """Sources whose events alone it takes, each exact or a prefix (`connector:*`); none: those of every source.
+
+    Such a feed keeps nobody from its kinds: events of other sources go to whatever feed takes them otherwise.
+    """
 
     def __post_init__(self) -> None:
         """Refuse a stage that lacks the base columns."""
@@ -113,11 +118,18 @@ def structures_of(feeds: Iterable[Feed]) -> tuple[Structure, ...]:
     return tuple(found.values())
 
 
+class Route(Protocol):
+    """Says whose an event is."""
+
+    def __call__(self, kind: str, source: str = "") -> Feed | None:
+        """Return the feed that takes events of a kind from a source; None where none does."""
+
+
 class FeedSet(NamedTuple):
     """What a loader loads, and the version of the model that says so."""
 
     feeds: tuple[Feed, ...]
-    route: Callable[[str], Feed | None]
+    route: Route
     model: int | None
     """None where the feeds follow no model: loads then don't ask whether it changed."""
 
@@ -145,10 +157,11 @@ def base_row(event: RawEvent) -> tuple[object, ...]:
     )
 
 
-def router(feeds: Sequence[Feed]) -> Callable[[str], Feed | None]:
-    """Return a function from an event kind to its feed: exact kinds first, then the longest prefix, then `*`.
+def router(feeds: Sequence[Feed]) -> Route:
+    """Return a function from an event's kind and source to its feed.
 
-    Raises ValueError when two feeds claim the same pattern or the same stage table.
+    Feeds for the event's source come before feeds for every source; then exact kinds first, then the longest prefix,
+    then `*`. Raises ValueError when two feeds claim the same pattern for the same sources, or the same stage table.
     """
     if len({feed.name for feed in feeds}) < len(feeds):
         msg = "two feeds have the same name"
@@ -157,6 +170,28 @@ def router(feeds: Sequence[Feed]) -> Callable[[str], Feed | None]:
     if len(set(digests)) < len(digests):
         msg = "two feeds have a digest table of the same name"
         raise ValueError(msg)
+    of_sources: dict[tuple[str, ...], list[Feed]] = {}
+    for feed in feeds:
+        of_sources.setdefault(feed.sources, []).append(feed)
+    everywhere = _by_kind(of_sources.pop((), ()))
+    somewhere = [(sources, _by_kind(those)) for sources, those in of_sources.items()]
+
+    @lru_cache(maxsize=4096)
+    def choices(kind: str) -> tuple[Feed | None, tuple[tuple[tuple[str, ...], Feed], ...]]:
+        special = tuple((sources, feed) for sources, find in somewhere if (feed := find(kind)) is not None)
+        return everywhere(kind), special
+
+    def route(kind: str, source: str = "") -> Feed | None:
+        usual, special = choices(kind)
+        for sources, feed in special:
+            if any(_covers(pattern, source) for pattern in sources):
+                return feed
+        return usual
+
+    return route
+
+
+def _by_kind(feeds: Sequence[Feed]) -> Callable[[str], Feed | None]:
     patterns: dict[str, Feed] = {}
     for feed in feeds:
         for pattern in feed.kinds:
@@ -166,10 +201,13 @@ def router(feeds: Sequence[Feed]) -> Callable[[str], Feed | None]:
             patterns[pattern] = feed
     prefixes = sorted((pattern[:-1] for pattern in patterns if pattern.endswith("*")), key=len, reverse=True)
 
-    @lru_cache(maxsize=4096)
-    def route(kind: str) -> Feed | None:
+    def find(kind: str) -> Feed | None:
         if kind in patterns:
             return patterns[kind]
         return next((patterns[prefix + "*"] for prefix in prefixes if kind.startswith(prefix)), None)
 
-    return route
+    return find
+
+
+def _covers(pattern: str, text: str) -> bool:
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern

@@ -17,7 +17,7 @@ from mainstem.events.signals import RAW_CHANNEL, Listener
 from mainstem.platform.db import Connection, is_transient
 from mainstem.vault.feed import Feed, FeedSet, FeedSource
 from mainstem.vault.ledger import LoadResult
-from mainstem.vault.slot import CLAIM_EVENTS, Claim, Slot, connect
+from mainstem.vault.slot import CLAIM_EVENTS, Claim, Outbox, Slot, connect
 
 __all__ = ["LoadResult", "Loader"]
 
@@ -43,8 +43,11 @@ class Loader:
         claim_events: int = CLAIM_EVENTS,
         sealer: Sealer | None = None,
         source: FeedSource | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         """Keep what to load. A tenant belongs to lane `tenant_id % lane_count`; without a sealer nothing is sealed.
+
+        The `outbox` is given the new events of each load in its transaction; what it raises undoes the load.
 
         With a `source` it says what to load instead of `feeds`, for each connection and so after each change of model.
 
@@ -64,6 +67,7 @@ class Loader:
         self._lane_count = lane_count
         self._claim_events = claim_events
         self._sealer = sealer
+        self._outbox = outbox
         self._hooks: list[Callable[[LoadResult], None]] = []
         self._wake = asyncio.Event()
         self._claiming = asyncio.Lock()
@@ -107,7 +111,12 @@ class Loader:
 
     def _slot(self) -> Slot:
         return Slot(
-            partial(connect, self._dsn), self._source, self._lane_count, self._claim_events, sealer=self._sealer
+            partial(connect, self._dsn),
+            self._source,
+            self._lane_count,
+            self._claim_events,
+            sealer=self._sealer,
+            outbox=self._outbox,
         )
 
     async def _work(self, slot: Slot, stop: asyncio.Event) -> None:

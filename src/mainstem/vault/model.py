@@ -1,6 +1,6 @@
 """The whole vault on one page: its hubs, links, facts and satellites, and the stages that feed them.
 
-Migrations 0003, 0005 and 0010 hold the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
+Migrations 0003, 0005, 0010, 0015 and 0017 hold the same tables as plain SQL; a test compares the two. Every key starts with the tenant,
 and the tenant is inside every hash too, so equal business keys of two tenants never meet.
 """
 
@@ -8,7 +8,16 @@ from mainstem.events.model import RawEvent
 from mainstem.vault.clean import clean_json
 from mainstem.vault.customers import CUSTOMER_COLUMNS, SUBJECT, customer_of
 from mainstem.vault.engine import ZERO_KEY
-from mainstem.vault.engine.spec import Column, Hub, Link, NonHistorisedLink, Satellite
+from mainstem.vault.engine.spec import (
+    Column,
+    EffectivitySatellite,
+    Hub,
+    Link,
+    MultiActiveSatellite,
+    NonHistorisedLink,
+    RecordTracking,
+    Satellite,
+)
 from mainstem.vault.feed import BASE_COLUMNS, Feed, base_row
 from mainstem.vault.words import described
 
@@ -17,6 +26,18 @@ SITE = "site"
 
 LINK = "link"
 """Collision code of tracked links."""
+
+CONNECTOR = "connector"
+"""Collision code of bookings and their sites."""
+
+POS = "pos"
+"""Collision code of the orders that connectors make."""
+
+TASK = "task"
+"""Collision code of tasks."""
+
+DAY = "day"
+"""Collision code of days."""
 
 SITE_COLUMNS: tuple[tuple[str, str], ...] = (
     *BASE_COLUMNS,
@@ -123,6 +144,67 @@ LINK_COLUMNS: tuple[tuple[str, str], ...] = (
     ("changed_by", "text"),
 )
 """Stage of changes of tracked links."""
+
+CONNECTOR_COLUMNS: tuple[tuple[str, str], ...] = (
+    *EVENT_COLUMNS,
+    ("booking_hk", "bytea"),
+    ("booking_site_hk", "bytea"),
+    ("calendar_day_hk", "bytea"),
+    ("pos_order_hk", "bytea"),
+    ("connector", "text"),
+    ("site_id", "text"),
+    ("booking_id", "text"),
+    ("establishment", "text"),
+    ("local_id", "text"),
+    ("version", "int8"),
+    ("tells_booking", "bool"),
+    ("booking_name", "text"),
+    ("takes_place_on", "date"),
+    ("status", "text"),
+    ("guests", "int4"),
+    ("total", "numeric"),
+    ("cancelled", "bool"),
+    ("present", "bool"),
+    ("lines", "jsonb"),
+    ("tells_order", "bool"),
+    ("order_state", "text"),
+    ("order_id", "text"),
+    ("order_hash", "text"),
+    ("reason", "text"),
+)
+"""Stage of what connectors say of bookings and orders; `tells_…` is null where an event says nothing of the one or the other."""
+
+TASK_COLUMNS: tuple[tuple[str, str], ...] = (
+    *EVENT_COLUMNS,
+    ("task_hk", "bytea"),
+    ("booking_hk", "bytea"),
+    ("pos_order_hk", "bytea"),
+    ("visitor_hk", "bytea"),
+    ("tracked_link_hk", "bytea"),
+    ("task_uid", "text"),
+    ("tells_task", "bool"),
+    ("task_id", "int4"),
+    ("task_version", "int8"),
+    ("task_status", "text"),
+    ("task_priority", "text"),
+    ("task_due_at", "timestamptz"),
+    ("recurrence", "text"),
+    ("occurrence", "int4"),
+    ("owner_id", "text"),
+    ("assignee_id", "text"),
+    ("task_completed_at", "timestamptz"),
+    ("task_deleted", "bool"),
+    ("acted_by", "text"),
+    ("connector", "text"),
+    ("site_id", "text"),
+    ("booking_id", "text"),
+    ("establishment", "text"),
+    ("local_id", "text"),
+    ("visitor_bk", "text"),
+    ("tracking_id", "text"),
+    *((f"tells_{name}", "bool") for name in ("booking", "order", "visitor", "link")),
+)
+"""Stage of changes of tasks; `tells_…` is null where an event does not say that the task is about such a thing."""
 
 TENANT = described("tenant_id", "int4", required=True)
 LOAD_TS = described("load_ts", "timestamptz", required=True, context=True)
@@ -328,6 +410,187 @@ NHL_CLICK = NonHistorisedLink(
     indexes=(("tenant_id", "occurred_at"), ("tenant_id", "tracking_id", "occurred_at")),
 )
 
+HUB_BOOKING = Hub(
+    table="vault.hub_booking",
+    comment="Bookings by connector, site and the id that the system has for them that they come from.",
+    key=(TENANT, _key("booking")),
+    business_key=tuple(described(name, "text", required=True) for name in ("connector", "site_id", "booking_id")),
+    collision_code=CONNECTOR,
+    meta=META,
+    indexes=(("tenant_id", "booking_id"),),
+)
+HUB_BOOKING_SITE = Hub(
+    table="vault.hub_booking_site",
+    comment="Sites of bookings by connector and the id that the system has for them that the bookings come from.",
+    key=(TENANT, _key("booking_site")),
+    business_key=tuple(described(name, "text", required=True) for name in ("connector", "site_id")),
+    collision_code=CONNECTOR,
+    meta=META,
+)
+HUB_CALENDAR_DAY = Hub(
+    table="vault.hub_calendar_day",
+    comment="Days on which bookings take place, in the zone of their site.",
+    key=(TENANT, _key("calendar_day")),
+    business_key=(described("day", "date", source="takes_place_on", required=True),),
+    collision_code=DAY,
+    meta=META,
+)
+HUB_POS_ORDER = Hub(
+    table="vault.hub_pos_order",
+    comment="Orders that connectors make, by connector, establishment and their name in the point of sale.",
+    key=(TENANT, _key("pos_order")),
+    business_key=tuple(described(name, "text", required=True) for name in ("connector", "establishment", "local_id")),
+    collision_code=POS,
+    meta=META,
+    indexes=(("tenant_id", "local_id"),),
+)
+LNK_BOOKING_SCHEDULE = Link(
+    table="vault.lnk_booking_schedule",
+    comment="On which days, at which site bookings were to take place.",
+    key=(TENANT, _key("booking"), _key("booking_site"), _key("calendar_day")),
+    references=(_key("booking"), _key("booking_site"), _key("calendar_day")),
+    meta=META,
+    indexes=(("tenant_id", "calendar_day_hk", "booking_site_hk", "booking_hk"),),
+)
+ESAT_BOOKING_TAKES_PLACE = EffectivitySatellite(
+    table="vault.esat_booking_takes_place",
+    comment="From when to when a booking was to take place on which day.",
+    of="vault.lnk_booking_schedule",
+    key=LNK_BOOKING_SCHEDULE.key,
+    driving_key=(TENANT, _key("booking")),
+    secondary_key=(_key("booking_site"), _key("calendar_day")),
+    start=described("starts_at", "timestamptz", required=True),
+    end=described("ends_at", "timestamptz", required=True),
+    effective_from=described("effective_from", "timestamptz", source="received_at", required=True),
+    # by version first: a day that was said of an older reading, and comes late, never takes the place of a newer one
+    version=(described("version", "int8", required=True), LOAD_TS, RAW_ID),
+    meta=(RSRC,),
+    needs=("tells_booking",),
+    order=("version", "raw_id"),
+    in_order=True,
+)
+LNK_BOOKING_POS_ORDER = Link(
+    table="vault.lnk_booking_pos_order",
+    comment="Which orders were made of which bookings.",
+    key=(TENANT, _key("booking"), _key("pos_order")),
+    references=(_key("booking"), _key("pos_order")),
+    meta=META,
+    indexes=(("tenant_id", "pos_order_hk", "booking_hk"),),
+)
+SAT_BOOKING = Satellite(
+    table="vault.sat_booking",
+    comment="What was said of a booking over time, whichever reading of it came first.",
+    key=(TENANT, _key("booking")),
+    version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
+    meta=(RSRC,),
+    payload=(
+        described("version", "int8", required=True),
+        *_texts("booking_name"),
+        described("takes_place_on", "date"),
+        *_texts("status"),
+        described("guests", "int4"),
+        described("total", "numeric"),
+        described("cancelled", "bool"),
+        *_texts("establishment"),
+    ),
+    needs=("tells_booking",),
+    newest_by=("version",),
+)
+MSAT_BOOKING_LINE = MultiActiveSatellite(
+    table="vault.msat_booking_line",
+    comment="Lines of a booking over time: one set for each reading that told them.",
+    of="vault.hub_booking",
+    key=(TENANT, _key("booking")),
+    child_key=(described("line_id", "text", required=True),),
+    version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
+    meta=(RSRC,),
+    payload=(
+        described("version", "int8", required=True),
+        *_texts("line_name"),
+        described("quantity", "numeric"),
+        described("unit_price", "numeric"),
+    ),
+    newest_by=("version",),
+)
+RTS_BOOKING_PRESENCE = RecordTracking(
+    table="vault.rts_booking_presence",
+    comment="When a booking was seen, and when it was found cancelled or deleted.",
+    of="vault.hub_booking",
+    key=(TENANT, _key("booking")),
+    version=(LOAD_TS, RAW_ID),
+    meta=(RSRC,),
+    payload=(described("version", "int8", required=True), described("present", "bool", required=True)),
+    needs=("tells_booking",),
+    newest_by=("version",),
+)
+SAT_POS_ORDER = Satellite(
+    table="vault.sat_pos_order",
+    comment="What became of an order over time.",
+    key=(TENANT, _key("pos_order")),
+    version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
+    meta=(RSRC,),
+    payload=(
+        described("version", "int8", required=True),
+        *_texts("order_state", "order_id", "order_hash"),
+        described("total", "numeric"),
+        *_texts("reason"),
+    ),
+    needs=("tells_order",),
+    newest_by=("version",),
+)
+
+HUB_TASK = Hub(
+    table="vault.hub_task",
+    comment="Tasks by their uid; what they say is in no table here but the sealed satellite.",
+    key=(TENANT, _key("task")),
+    business_key=(described("task_uid", "text", required=True),),
+    collision_code=TASK,
+    meta=META,
+)
+SAT_TASK = Satellite(
+    table="vault.sat_task",
+    comment="Where a task stood over time, whichever change of it came first.",
+    key=(TENANT, _key("task")),
+    version=(LOAD_TS, RAW_ID),
+    hashdiff=HASHDIFF,
+    meta=(RSRC,),
+    payload=(
+        described("task_version", "int8", required=True),
+        described("task_id", "int4"),
+        *_texts("task_status", "task_priority"),
+        described("task_due_at", "timestamptz"),
+        *_texts("recurrence"),
+        described("occurrence", "int4"),
+        *_texts("owner_id", "assignee_id"),
+        described("task_completed_at", "timestamptz"),
+        described("task_deleted", "bool"),
+        *_texts("acted_by"),
+    ),
+    needs=("tells_task",),
+    newest_by=("task_version",),
+)
+
+
+def _task_link(other: str, name: str, comment: str) -> Link:
+    return Link(
+        table=f"vault.lnk_task_{other}",
+        comment=comment,
+        key=(TENANT, _key("task"), _key(other)),
+        references=(_key("task"), _key(other)),
+        meta=META,
+        needs=(f"tells_{name}",),
+        indexes=(("tenant_id", f"{other}_hk", "task_hk"),),
+    )
+
+
+LNK_TASK_BOOKING = _task_link("booking", "booking", "Which bookings tasks were about.")
+LNK_TASK_POS_ORDER = _task_link("pos_order", "order", "Which orders tasks were about.")
+LNK_TASK_VISITOR = _task_link("visitor", "visitor", "Which visitors tasks were about.")
+LNK_TASK_TRACKED_LINK = _task_link("tracked_link", "link", "Which tracked links tasks were about.")
+
 # one per feed: the rows of a satellite are told apart within one stage
 SAT_CUSTOMER_SITE_PII = _sealed_satellite(
     "vault.sat_customer_site_pii",
@@ -340,6 +603,14 @@ SAT_CUSTOMER_PII = _sealed_satellite(
 SAT_CUSTOMER_CLICK_PII = _sealed_satellite(
     "vault.sat_customer_click_pii",
     "Personal data in clicks over time, sealed: a history for each set of fields that is sent together.",
+)
+SAT_CUSTOMER_BOOKING_PII = _sealed_satellite(
+    "vault.sat_customer_booking_pii",
+    "Personal data in what connectors say over time, sealed: a history for each set of fields that is sent together.",
+)
+SAT_CUSTOMER_TASK_PII = _sealed_satellite(
+    "vault.sat_customer_task_pii",
+    "What people wrote in their tasks over time, sealed: a history for each set of fields that is sent together.",
 )
 SITE_STRUCTURES = (
     HUB_VISITOR,
@@ -367,6 +638,35 @@ CLICK_STRUCTURES = (
     SAT_CUSTOMER_CLICK_PII,
 )
 LINK_STRUCTURES = (*GENERAL, HUB_TRACKED_LINK, SAT_TRACKED_LINK)
+CONNECTOR_STRUCTURES = (
+    *GENERAL,
+    SAT_CUSTOMER_BOOKING_PII,
+    HUB_BOOKING,
+    HUB_BOOKING_SITE,
+    HUB_CALENDAR_DAY,
+    HUB_POS_ORDER,
+    LNK_BOOKING_SCHEDULE,
+    LNK_BOOKING_POS_ORDER,
+    SAT_BOOKING,
+    MSAT_BOOKING_LINE,
+    ESAT_BOOKING_TAKES_PLACE,
+    RTS_BOOKING_PRESENCE,
+    SAT_POS_ORDER,
+)
+TASK_STRUCTURES = (
+    *GENERAL,
+    SAT_CUSTOMER_TASK_PII,
+    HUB_TASK,
+    SAT_TASK,
+    HUB_BOOKING,
+    HUB_POS_ORDER,
+    HUB_VISITOR,
+    HUB_TRACKED_LINK,
+    LNK_TASK_BOOKING,
+    LNK_TASK_POS_ORDER,
+    LNK_TASK_VISITOR,
+    LNK_TASK_TRACKED_LINK,
+)
 STRUCTURES = (
     *SITE_STRUCTURES,
     NHL_EVENT,
@@ -375,6 +675,14 @@ STRUCTURES = (
     SAT_TRACKED_LINK,
     NHL_CLICK,
     SAT_CUSTOMER_CLICK_PII,
+    *CONNECTOR_STRUCTURES[len(GENERAL) :],
+    SAT_CUSTOMER_TASK_PII,
+    HUB_TASK,
+    SAT_TASK,
+    LNK_TASK_BOOKING,
+    LNK_TASK_POS_ORDER,
+    LNK_TASK_VISITOR,
+    LNK_TASK_TRACKED_LINK,
 )
 
 READERS = ("mainstem_api", "mainstem_worker")
@@ -382,6 +690,7 @@ READERS = ("mainstem_api", "mainstem_worker")
 TAKEN = (
     *("session", "site_hour", "site_day", "visitor_day", "pipeline_total", "pipeline_minute"),
     *("link_time", "link_day", "link_visitor_day", "link_total", "missed_day", "link_clicks"),
+    *("booking_day", "booking_counted"),
 )
 """Tables of the schema `business`: no view can have their names."""
 

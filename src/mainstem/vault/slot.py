@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import attrgetter
 from time import perf_counter
 from types import MappingProxyType
 from typing import Final, TypeAlias
@@ -18,14 +19,15 @@ import asyncpg
 from mainstem.events.model import RawEvent, Reject
 from mainstem.events.sealing import Sealer
 from mainstem.platform.clock import utc_now
-from mainstem.platform.db import SESSION_SETTINGS
+from mainstem.platform.db import SESSION_SETTINGS, Connection
 from mainstem.vault import queries
 from mainstem.vault.apply import Applier
-from mainstem.vault.feed import FeedSet, FeedSource
+from mainstem.vault.feed import FeedSet, FeedSource, Route
 from mainstem.vault.ledger import Batch, LoadResult, missing, notices, tally
 from mainstem.vault.sealing import seal_unsealed
-from mainstem.vault.staging import Refused, Route, Staged, reject_row, stage
+from mainstem.vault.staging import Refused, Staged, reject_row, stage
 
+_RAW_ID: Final = attrgetter("raw_id")
 CLAIM_EVENTS: Final = 16_000
 """Events of one load. Twice as many are a few percent cheaper each, and cost twice the memory (some 60 MB a slot)."""
 
@@ -48,7 +50,12 @@ _SETTINGS: Final = {
     "synchronous_commit": "on",
 }
 
+HISTORY: Final = frozenset({"import"})
+"""Origins of events that happened long ago: they are loaded, and set nothing in motion."""
+
 Connect: TypeAlias = "Callable[[], Awaitable[asyncpg.Connection[asyncpg.Record]]]"
+Outbox: TypeAlias = Callable[[Connection, Sequence[RawEvent]], Awaitable[object]]
+"""Is given the events of a load, in its transaction and before it commits, that are new and no history."""
 
 
 @dataclass(slots=True)
@@ -79,7 +86,7 @@ class _Work:
 class Slot:
     """A connection with its stages; not to be used by two tasks at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a slot
         self,
         connect: Connect,
         source: FeedSource,
@@ -87,11 +94,13 @@ class Slot:
         claim_events: int,
         *,
         sealer: Sealer | None = None,
+        outbox: Outbox | None = None,
     ) -> None:
         """Keep who connects, and who says what to load; connects at the first begin()."""
         self._connect = connect
         self._source = source
         self._sealer = sealer
+        self._outbox = outbox
         self._lanes = lanes
         self._claim_events = claim_events
         self._open: tuple[asyncpg.Connection[asyncpg.Record], Applier, FeedSet] | None = None
@@ -118,6 +127,8 @@ class Slot:
         work = _Work(*await _pass_gate(connection, staged), unstaged=unstaged)
         applied = await applier.apply(work.fresh, claim.lane)
         await self._settle(connection, applier, work, applied.refused)
+        if self._outbox is not None and (news := _news(claim.batches, work.fresh)):
+            await self._outbox(connection, news)
         lost = missing(claim.batches, events)
         await _record_rejects(connection, claim, work, lost)
         figures = tally(
@@ -248,6 +259,16 @@ async def _pass_gate(
         return [*staged], []
     fresh = [row for row in staged if row.event.raw_id in new]
     return fresh, [row for row in staged if row.event.raw_id not in new]
+
+
+def _news(batches: Sequence[Batch], fresh: Sequence[Staged]) -> list[RawEvent]:
+    """Return the new events, by raw id, but for those of batches that hold history."""
+    events = sorted((row.event for row in fresh), key=_RAW_ID)
+    if not any(batch.origin in HISTORY for batch in batches):
+        return events
+    origins = {batch.batch_id: batch.origin for batch in batches}
+    first_ids = sorted(origins)
+    return [event for event in events if origins[first_ids[bisect_right(first_ids, event.raw_id) - 1]] not in HISTORY]
 
 
 async def _record_rejects(

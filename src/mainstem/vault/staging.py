@@ -1,21 +1,19 @@
 """Raw events to stage rows: routes each event to its feed and keeps one event's failure to itself."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import asyncpg
 import structlog
 
 from mainstem.events.model import RawEvent, Reject
-from mainstem.vault.feed import Feed, RejectedError
+from mainstem.vault.feed import Feed, RejectedError, Route
 
 _log = structlog.get_logger(__name__)
 
 _REASON_CHARACTERS = 1_000
 _PAYLOAD_CHARACTERS = 65_536
 _DATA_STATES = ("22", "23", "54")
-
-Route = Callable[[str], Feed | None]
 
 
 class Staged(NamedTuple):
@@ -40,7 +38,7 @@ def stage(events: Iterable[RawEvent], route: Route) -> tuple[list[Staged], list[
     staged: list[Staged] = []
     refused: list[Refused] = []
     for event in events:
-        feed = route(event.kind)
+        feed = route(event.kind, event.source)
         if feed is None:
             refused.append(Refused(event, "unknown_kind", f"No feed takes events of kind {event.kind}.", "kind"))
             continue

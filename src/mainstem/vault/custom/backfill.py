@@ -25,7 +25,7 @@ from mainstem.vault.engine.column import Column, quote, quote_table
 from mainstem.vault.engine.ddl import stage_table
 from mainstem.vault.engine.load import load_statements
 from mainstem.vault.engine.spec import Hub, MultiActiveSatellite, Satellite, Structure
-from mainstem.vault.feed import Feed, router
+from mainstem.vault.feed import Feed, Route, router
 from mainstem.vault.staging import stage
 
 _CHUNK: Final = 5_000
@@ -103,7 +103,7 @@ class _Run:
         feed: Feed,
         *,
         specs: Sequence[Structure],
-        route: Callable[[str], Feed | None],
+        route: Route,
         report: Report,
         progress: Progress,
     ) -> None:
@@ -150,7 +150,7 @@ class _Run:
         return self._report.facts - before
 
     async def _put(self, facts: Sequence[asyncpg.Record]) -> None:
-        own = [fact for fact in facts if self._route(fact["kind"]) is self._feed]
+        own = [fact for fact in facts if self._route(fact["kind"], fact["rsrc"]) is self._feed]
         times = {fact["raw_id"]: fact["load_ts"] for fact in own}
         staged, refused = stage(map(_event, own), self._route)
         self._report.refused.update(one.reason for one in refused)

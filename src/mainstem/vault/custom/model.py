@@ -65,16 +65,16 @@ def check(model: Model, builtin: Sequence[Feed], taken: Collection[str]) -> None
 
 def _feeds(model: Model, builtin: Sequence[Feed], problems: Problems) -> None:
     names = {feed.name: "the product" for feed in builtin}
-    kinds = {kind: f"the feed {feed.name} of the product" for feed in builtin for kind in feed.kinds if kind != "*"}
+    # a feed for some sources alone keeps nobody from its kinds
+    usual = [feed for feed in builtin if not feed.sources]
+    kinds = {kind: f"the feed {feed.name} of the product" for feed in usual for kind in feed.kinds if kind != "*"}
     for feed in model.feeds:
         line = model.lines.get(feed.name)
         if feed.name in names:
             problems.add(line, feed.name, f"the name is taken by {names[feed.name]}")
         names[feed.name] = "another feed of this file"
         for kind in feed.kinds:
-            owner = next(
-                (kinds[one] for one in kinds if _claims(one, kind, by_product=one in _patterns(builtin))), None
-            )
+            owner = next((kinds[one] for one in kinds if _claims(one, kind, by_product=one in _patterns(usual))), None)
             if kind == "*" or owner is not None:
                 problems.add(line, f"{feed.name}.kinds", f"{kind} is claimed already, by {owner or 'the general feed'}")
         kinds |= dict.fromkeys(feed.kinds, f"the feed {feed.name}")

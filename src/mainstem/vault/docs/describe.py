@@ -49,7 +49,7 @@ class Described:
     """Tables that it is about: hubs of a link, parent of a satellite."""
     feeds: tuple[str, ...]
     kinds: tuple[str, ...]
-    """Patterns of the event kinds that load it."""
+    """Patterns of the event kinds that load it, with the sources where it is not all."""
     views: tuple[View, ...]
 
     @property
@@ -94,12 +94,17 @@ def describe(
                 kind=kind_of(spec),
                 about=about.of(spec),
                 feeds=tuple(feed.name for feed in loads.get(spec.table, ())),
-                kinds=tuple(dict.fromkeys(kind for feed in loads.get(spec.table, ()) for kind in feed.kinds)),
+                kinds=tuple(dict.fromkeys(kind for feed in loads.get(spec.table, ()) for kind in _kinds(feed))),
                 views=tuple(view for view in views if view.of == spec.table),
             )
             for spec in found
         ),
     )
+
+
+def _kinds(feed: Feed) -> list[str]:
+    of = f" of {', '.join(feed.sources)}" if feed.sources else ""
+    return [f"{kind}{of}" for kind in feed.kinds]
 
 
 def kind_of(spec: Structure | Snapshot) -> Kind:  # noqa: C901 - one line per kind

@@ -56,6 +56,12 @@ class _Table:
     """Whether people get to see it in views; what is sealed is of no use to them."""
     roles: tuple[tuple[str, str], ...] = ()
     """Names of key columns that play a role (`master_visitor_hk`), each with its name in the hub (`visitor_hk`)."""
+    newest_by: tuple[str, ...] = ()
+    """Columns that say, before the version does, which row of a key views show as its newest.
+
+    For feeds whose events come out of order: the number that the source counts its own changes by. Such columns must be
+    in the hashdiff, or equal payload under another number would not be stored.
+    """
 
     @property
     def name(self) -> str:

@@ -98,7 +98,7 @@ def current(vault: Vault, spec: Hub | Link, name: str) -> View:
 def history(vault: Vault, spec: Satellite, name: str) -> View:
     """Return every version of a satellite with the time until the next one."""
     keys = vault.keys(vault.parent(spec))
-    valid_to = f"lead({_of('t', spec.version[0])}) over (order by {of('t', spec.version)}) as valid_to"
+    valid_to = f"{_until(spec)} as valid_to"
     times = [
         ViewColumn("valid_from", _of("s", spec.version[0]), _VALID_FROM),
         ViewColumn("valid_to", "s.valid_to", _VALID_TO),
@@ -126,7 +126,7 @@ def latest_set(vault: Vault, spec: MultiActiveSatellite, name: str) -> View:
     versions = ", ".join(_of("t", column) for column in spec.version)
     lateral = (
         f"  select {versions} from {quote_table(spec.table)} t where {_same(spec.key, 't', 'h')}\n"  # noqa: S608 - quoted names
-        f"  order by {of('t', spec.version, ' desc')} limit 1"
+        f"  order by {_newest_first(spec)} limit 1"
     )
     row = f"\njoin {quote_table(spec.table)} s on {_same(spec.key, 's', 'h')} and {_same(spec.version, 's', 'v')}"
     since = [ViewColumn("valid_from", _of("s", spec.version[0]), _VALID_FROM)]
@@ -260,8 +260,32 @@ def _latest(spec: Satellite | EffectivitySatellite | RecordTracking, parent: str
     """Return the query of the latest row of a key."""
     return (
         f"  select t.* from {quote_table(spec.table)} t where {_same(spec.key, 't', parent)}\n"  # noqa: S608 - quoted names
-        f"  order by {of('t', spec.version, ' desc')} limit 1"
+        f"  order by {_newest_first(spec)} limit 1"
     )
+
+
+def _newest_first(spec: Satellite | MultiActiveSatellite | EffectivitySatellite | RecordTracking) -> str:
+    """Return the ORDER BY list that brings the newest row of a key first."""
+    return of("t", [*_newest_by(spec), *spec.version], " desc")
+
+
+def _newest_by(spec: Structure) -> list[Column]:
+    by_name = {column.name: column for column in spec.columns}
+    return [by_name[name] for name in spec.newest_by]
+
+
+def _until(spec: Satellite) -> str:
+    """Return the expression of when a row ceased to be the newest of its key; null: it still is.
+
+    A row that came after a newer one never was: it ends when it began.
+    """
+    came = _of("t", spec.version[0])
+    if not spec.newest_by:
+        return f"lead({came}) over (order by {of('t', spec.version)})"
+    order = of("t", [*_newest_by(spec), *spec.version])
+    newer = f"min({came}) over (order by {order} rows between 1 following and unbounded following)"
+    # greatest() passes over nulls
+    return f"case when {newer} is not null then greatest({newer}, {came}) end"
 
 
 def _reached(hub: Hub, alias: str, other: str, reference: Column) -> str:
