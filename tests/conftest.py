@@ -10,10 +10,16 @@ import asyncpg
 import psycopg
 import pytest
 from clusters import FAST, DurableCluster, fast_place, private_folder
+from hypothesis import settings
 
 from mainstem.platform import migrate
 from mainstem.platform.db import Pool, create_pool
 from mainstem.platform.embedded import EmbeddedPostgres
+
+# the same examples in every run, so that one says something of the change and not of its luck; new ones on request
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore")
+settings.load_profile("same")
 
 _TEMPLATE = "mainstem_template"
 _numbers = count(1)

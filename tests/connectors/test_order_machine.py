@@ -202,6 +202,6 @@ def test_orders(dsn: str):
     run_state_machine_as_test(
         OnThisDatabase,
         settings=settings(
-            max_examples=800, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
