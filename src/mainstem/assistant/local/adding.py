@@ -5,22 +5,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from mainstem.assistant.local.said import MARK, Said
-from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK, dated, draft, priority
+from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK, as_labels, dated, draft, priority
 from mainstem.assistant.local.terms import Act, Ask, Context, Reading
 
 _NOUN: Final = r"(?:task|to-?do|to do|reminder|todo item|item|entry|action item|note)"
 _EXPLICIT: Final = re.compile(
-    rf"(?:add|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|write(?: down)?|schedule|file|give me|i need|i want|i have)"
-    rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]priority)?,? )?(?:new )?"
-    rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?=$|[\s:,-])(?P<rest>.*)",
+    rf"(?:add(?: in)?|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|pop(?: in)?|book(?: in)?|write(?: down)?|jot down|schedule|file|give me|i need|i want|i have)"
+    rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?,? )?(?:new )?(?:(?P<often>daily|weekly|monthly|yearly|quarterly) )?"
+    rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?:,? (?:labell?ed|tagged)(?: as| with)? #?(?P<label>[\w-]{{1,50}})(?! (?:as|with)\b))?(?=$|[\s:,-])(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _HEADED: Final = re.compile(
-    rf"(?:/(?:add|task|todo)\b|\+|(?:new )?(?:(?P<priority>{PRIORITY}) )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:) ?(?P<rest>.+)",
+    rf"(?:/(?:add|task|todo)\b|\+|(?:new )?(?:(?P<priority>{PRIORITY}) )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:) ?(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LEADS: Final = re.compile(
-    r"(?:remind (?:me|us)(?: again)?(?: please)?[,:]? ?(?:about |of |that (?:i|we) (?:have|need) to |that )?"
+    r"(?:(?:remind|ping|nudge|prompt|poke|chase|prod|notify) (?:me|us)(?: again)?(?: please)?[,:]? ?(?:about |of |that (?:i|we) (?:have|need) to |that )?"
     r"|(?:do not|don't|dont|never)(?: let (?:me|us))? forget(?: to| about|:| that)? "
     r"|(?:i'd|i had|we'd|you'd)? ?better(?: not forget(?: to)?)? "
     r"|(?:track|save|log|record|capture|note|file|write|add|put) (?:this|that|it)(?: down| (?:to|on|in) (?:my|the) (?:to-?do |todo |task )?list)?: ?"
@@ -33,7 +33,7 @@ _LEADS: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ONTO: Final = re.compile(
-    r"(?:add|put|place|stick|throw|get|write|include|note|drop) (?P<rest>.+? (?:to|on|onto|in|into) (?:my|the|our) (?:to-?do |todo |to do |task )?(?:list|tasks|todos|to-?dos)\b.*)",
+    r"(?:add|put|place|stick|throw|get|write|include|note|drop|pop|bung|chuck|jot|slot|enter) (?P<rest>.+? (?:to|on|onto|in|into) (?:my|the|our) (?:to-?do |todo |to do |task )?(?:list|tasks|todos|to-?dos)\b.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _SCHEDULE: Final = re.compile(
@@ -60,7 +60,8 @@ _NOTED: Final = re.compile(
 _LISTED: Final = re.compile(r"(?:open|i have|log|record|start|file) ", re.IGNORECASE)
 """Before tasks they show them: `open tasks`, `I have tasks`."""
 _WONDERING: Final = re.compile(
-    r"(?:to )?(?:know|see|find out|look at|check (?:my|the|all)|help|you|a hand)\b", re.IGNORECASE
+    r"(?:to )?(?:know|see|find out|look at|check (?:(?:my|the|all|on|our) )*(?:tasks?|list|to-?dos?|alerts?|links?|webhooks?|bookings?)|help|you|a hand)\b",
+    re.IGNORECASE,
 )
 _COMMAND: Final = re.compile(
     r"(?:delete|remove|complete|finish|close|mark|cancel|rename|update|change|move|reschedule|acknowledge|resend) (?:the )?"
@@ -68,7 +69,14 @@ _COMMAND: Final = re.compile(
     re.IGNORECASE,
 )
 _DUTY: Final = re.compile(r"^(?:that )?(?:i|we) (?:have to|need to|must|should|gotta|ought to) ", re.IGNORECASE)
-_FORGETTING: Final = re.compile(r"forget|remind|remember|note|mind", re.IGNORECASE)
+_FORGETTING: Final = re.compile(
+    r"forget|remind|ping|nudge|prompt|poke|chase|prod|notify|remember|note|mind|jot|write", re.IGNORECASE
+)
+_DATED: Final = re.compile(
+    r"(?:task|to-?do|reminder)? ?(?P<when>[^:\n]{2,45}?): ?(?P<title>\S.*)", re.IGNORECASE | re.DOTALL
+)
+"""A date between the word for a task and its title."""
+MARK_IN: Final = re.compile(MARK)
 _BULLET: Final = re.compile(r"(?:[-*\u2022\u2013+]|\d{1,2}[.)]|\[[ x]?\])\s*")
 _MOST_ITEMS: Final = 20
 
@@ -80,6 +88,7 @@ class _Command:
     rest: str
     priority: str | None = None
     many: bool = False
+    label: str | None = None
 
 
 def adding(said: Said, context: Context) -> Reading | tuple[Reading, str] | None:
@@ -87,17 +96,18 @@ def adding(said: Said, context: Context) -> Reading | tuple[Reading, str] | None
     words = said.words
     if re.fullmatch(rf"(?:a |another |one more )?(?:new |next |another ){_NOUN}", words, re.IGNORECASE):
         return _first(said, "", None, context)
-    found = _explicit(words) or _headed(words) or _led(words) or _loose(said, context)
+    found = _explicit(said, context) or _headed(said, context) or _led(words) or _loose(said, context)
     if found is None:
         return None
     if found.many:
         return _several(said, found.rest, context)
     if more := _AND_THEN.search(found.rest[:400]):
         return _first(said, found.rest[: more.start()], found.priority, context), more["more"]
-    return _first(said, found.rest, found.priority, context)
+    return _first(said, found.rest, found.priority, context, found.label)
 
 
-def _explicit(words: str) -> _Command | None:
+def _explicit(said: Said, context: Context) -> _Command | None:
+    words = said.words
     found = _EXPLICIT.match(words)
     if found is None:
         return None
@@ -106,13 +116,34 @@ def _explicit(words: str) -> _Command | None:
     noted = found["noun"].lower().startswith("note") and _NOTED.match(rest)
     if noted or (found["many"] and (listed or not rest.strip(" .:,"))):
         return None
+    rest = _dated_last(
+        said, f"{rest} {found['often'] or ''}".rstrip() if not found["often"] else _often(rest, found["often"]), context
+    )
     naming = _NAMING.match(rest)
-    return _Command(rest[naming.end() if naming else 0 :], _priority(found), bool(found["many"]))
+    return _Command(rest[naming.end() if naming else 0 :], _priority(found), bool(found["many"]), found["label"])
 
 
-def _headed(words: str) -> _Command | None:
-    found = _HEADED.match(words)
-    return None if found is None else _Command(found["rest"], _priority(found))
+def _often(rest: str, often: str) -> str:
+    """Return what follows "a monthly task" with the word where dates are: `on the 1st: pay` is `monthly on the 1st: pay`."""
+    return f" {often}{rest}" if re.match(r"[\s,]*(?:on|at|every|each)\b", rest, re.IGNORECASE) else f"{rest} {often}"
+
+
+def _dated_last(said: Said, rest: str, context: Context) -> str:
+    """Return what follows the word for a task with its date at the end: `for friday: call` is `call for friday`."""
+    found = _DATED.fullmatch(rest.strip())
+    if found is None or MARK_IN.search(found["when"]):
+        return rest
+    at = dated(said.plain(found["when"]), context)
+    return f": {found['title']} {found['when']}" if at and at.end - at.start == len(found["when"]) else rest
+
+
+def _headed(said: Said, context: Context) -> _Command | None:
+    if found := _HEADED.match(said.words):
+        return _Command(found["rest"], _priority(found))
+    if re.match(r"(?:task|to-?do|reminder) ", said.words, re.IGNORECASE):
+        rest = _dated_last(said, said.words, context)
+        return None if rest == said.words else _Command(rest.lstrip(": "))
+    return None
 
 
 def _priority(found: re.Match[str]) -> str | None:
@@ -125,7 +156,7 @@ def _led(words: str) -> _Command | None:
     if found is None:
         return None
     forgetting = _FORGETTING.search(words[: found.start("rest")])
-    if _WONDERING.match(found["rest"]) or (_COMMAND.match(found["rest"]) and not forgetting):
+    if not forgetting and (_WONDERING.match(found["rest"]) or _COMMAND.match(found["rest"])):
         return None
     rest = _DUTY.sub("", found["rest"]) if forgetting else found["rest"]
     return _Command(re.sub(r"^not to ", "don't ", rest, flags=re.IGNORECASE))
@@ -143,8 +174,10 @@ def _loose(said: Said, context: Context) -> _Command | None:
     return None
 
 
-def _first(said: Said, rest: str, wanted: str | None, context: Context) -> Reading:
+def _first(said: Said, rest: str, wanted: str | None, context: Context, label: str | None = None) -> Reading:
     arguments = ({"priority": wanted} if wanted else {}) | draft(said, rest, context)
+    if label:
+        arguments["labels"] = list(dict.fromkeys([label, *as_labels(arguments.get("labels"))]))
     if not arguments["title"]:
         return Ask("What is the task? Say it as you would write it down, for example: add a task to buy milk tomorrow.")
     return Act("add_task", {"title": arguments.pop("title"), **arguments}, 0.97)

@@ -8,7 +8,7 @@ from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.terms import Act, Ask
 
 _MATCHING: Final = re.compile(
-    r"\breconcil\w*\b|\b(?:compare|check|match|verify|cross-?check|audit)\b.*\bbookings?\b.*\b(?:orders?|pos|point of sale|revel|register|till)\b|\b(?:compare|check|match|verify|cross-?check|audit)\b.*\borders?\b.*\bbookings?\b"
+    r"\breconcil\w*\b|\b(?:bookings|every booking|each booking)\b.*\b(?:reach\w*|in|into|through|to|arriv\w*|land\w*|hit|on|with)\b.*\b(?:pos|point of sale|revel|till|tills|register|cash register)\b|\b(?:compare|check|match|verify|cross-?check|audit)\b.*\bbookings?\b.*\b(?:orders?|pos|point of sale|revel|register|till)\b|\b(?:compare|check|match|verify|cross-?check|audit)\b.*\borders?\b.*\bbookings?\b"
     r"|\bbookings? and (?:the )?orders? (?:match|agree|in step|differ|in sync|line up)\b|\b(?:match|agree|differ)\b.*\bbookings?\b.*\borders?\b|\bbookings?\b.*\b(?:turned into|become|became|made into|reached|have|got|without|missing)\b.*\borders?\b|\bdifferences? between (?:the )?(?:bookings?|orders?)\b|\b(?:bookings|orders) (?:that are )?(?:missing|without (?:an )?(?:order|booking))\b",
     re.IGNORECASE,
 )

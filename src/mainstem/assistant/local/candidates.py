@@ -24,6 +24,8 @@ _VERBS: Final = {
 }
 CHANGING: Final = frozenset({"complete_task", "delete_task", "update_task", "resend_delivery", "acknowledge_alert"})
 """Tools that change what is there; adding a task changes nothing that was there."""
+FINAL: Final = frozenset({"complete_task", "delete_task"})
+"""Tools after which a task is no longer where it was."""
 OTHER_CHANGES: Final = re.compile(
     r"^(?:delete|remove|cancel|create|add|make|new|disable|enable|turn (?:on|off)|deactivate|activate|resolve|silence|mute|close|sync|inject|update|change|edit|rename|erase|pause|stop|move|book|submit|push|shorten|revoke|rotate)\b",
     re.IGNORECASE,

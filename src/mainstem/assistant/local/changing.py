@@ -9,7 +9,7 @@ from mainstem.assistant.local.slots import NUMBER, REFERENCE, TASK, number
 from mainstem.assistant.local.targets import Kind, Target, each, target
 from mainstem.assistant.local.terms import Act, Ask, Context, Option, Reading
 
-_DONE: Final = r"(?:done|complete|completed|finished|closed|ready|accomplished|checked|ticked)"
+_DONE: Final = r"(?:done|complete|completed|finished|closed|ready|accomplished|checked|ticked|sorted(?: out)?|wrapped up|taken care of|dealt with|handled)"
 _VERBS: Final = r"(?:delete|remove|complete|finish|close|mark|set|cancel|erase|drop|rename|update|change|move|add|create|make|tell|say|ask|check|let|if|when|once|unless)\b"
 _COMPLETE: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -20,19 +20,21 @@ _COMPLETE: Final = tuple(
         rf"(?:check|tick|cross|done) (?P<sure>(?:the )?(?:{TASK} ?#?|#){NUMBER})",
         r"(?:check|tick|cross|strike|mark) (?P<sure>.+?) off(?: (?:my|the) (?:to-?do |todo )?list)?",
         r"i(?:'ve| have)? (?:just |already )?.{1,80}?(?:, (?:so )?|[;.] )(?:please )?(?:mark|check|tick|close|set) (?P<that>that|it|this)(?: (?:task|one))?(?: (?:as |to )?(?:done|off|complete|completed|finished))?",
-        rf"(?P<sure>(?!{_VERBS})\S.*?)(?: is| are|'s| was)(?: now| already| all| finally)? {_DONE}(?: now)?",
+        rf"(?P<sure>(?!{_VERBS})\S.*?)(?:(?: has|'s| have) been| is| are|'s| was)(?: now| already| all| finally)? {_DONE}(?: now)?",
         r"(?:i'm |i am |we're )?(?:all )?(?:done|finished|through) with (?P<sure>.+)",
-        r"(?:i|we)(?:'ve| have)? (?:just |already |finally )?(?:finished|completed|done|closed|did) (?:with )?(?P<words>.+)",
+        r"(?:i|we)(?:'ve| have)? (?:just |already |finally )*(?:finished|completed|done|closed|did|wrapped up|knocked out|ticked off|checked off) (?:with )?(?P<words>.+)",
+        r"(?:just |already |finally )*(?:finished|completed|wrapped up|knocked out|ticked off|checked off|done with) (?:with )?(?P<words>(?:the |my |our |number )?.+)",
+        rf"(?:that's|that is) (?P<sure>(?:the )?(?:{TASK} ?#?|#)\d+|the .+? {TASK}) {_DONE}",
         rf"(?P<sure>(?:{TASK} ?#?|#)?\d+):? {_DONE}",
         rf"{_DONE}:? (?P<sure>(?:{TASK} ?#?|#)?\d+)",
         rf"(?P<sure>(?:{TASK} ?#?|#)\d+) ?[\u2705\u2714\u2611]\ufe0f?",
-        r"(?:complete|finish|close|accomplish|resolve|finalize|finalise|wrap up) (?:off |up )?(?P<words>.+)",
+        r"(?:complete|finish|close|accomplish|resolve|finalize|finalise|wrap up|sign off) (?:off |up |out )?(?P<words>.+)",
     )
 )
 _THAT: Final = re.compile(r"i(?:'ve| have)? (?:just |already )*(.{1,80}?)(?:, |[;.] )", re.IGNORECASE)
 _DELETE: Final = re.compile(
-    r"(?:(?:permanently|completely) )?(?:delete|remove|del|rm|erase|drop|get rid of|throw (?:away|out)|trash|discard|scrap|cancel|bin|dump|wipe(?: out)?|clear(?: out)?|purge|kill|nuke|take) (?P<words>.+?)"
-    r"(?: off)?(?: (?:from|off|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks))?(?: for good| permanently| completely)?",
+    r"(?:(?:permanently|completely) )?(?:delete|remove|del|rm|erase|drop|get rid of|throw (?:away|out)|trash|discard|scrap|cancel|bin|dump|wipe(?: out)?|clear(?: out)?|purge|kill|nuke|scratch|ditch|axe|take) (?P<words>.+?)"
+    r"(?: off)?(?P<list> (?:from|off|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks))?(?: for good| permanently| completely)?",
     re.IGNORECASE,
 )
 _VERB_ONLY: Final = {
@@ -87,7 +89,7 @@ def deleting(said: Said, context: Context) -> Candidate | Reading | None:
     if _VERB_ONLY["delete"].fullmatch(said.words):
         return _chosen("delete_task", (Target(Kind.OPEN),), said.words, sure=True)
     if (found := _DELETE.fullmatch(said.words)) and not _ELSEWHERE.match(found["words"]):
-        return _chosen("delete_task", each(said, found["words"], context), said.words, sure=False)
+        return _chosen("delete_task", each(said, found["words"], context), said.words, sure=found["list"] is not None)
     if found := _UNNEEDED.fullmatch(said.words):
         meant = target(said, found["words"] or found["more"], context)
         if meant.kind in {Kind.IDS, Kind.NAMED}:
@@ -120,6 +122,8 @@ def _that(said: Said, context: Context) -> Candidate | Reading:
     """`I already called the plumber, mark that task done`: what was told names the task, unless one was just shown."""
     told = _THAT.match(said.words)
     words = said.plain(told[1]) if told else ""
+    if numbered := re.search(REFERENCE, words, re.IGNORECASE):
+        return _chosen("complete_task", (target(said, numbered.group(), context),), said.words, sure=True)
     shown = target(said, "it", context)
     meant = shown if shown.kind is Kind.IDS or not words else Target(Kind.NAMED, find=words)
     return _chosen("complete_task", (meant,), said.words, sure=True)

@@ -17,7 +17,7 @@ _SOMEBODY: Final = re.compile(
     re.IGNORECASE,
 )
 _JOURNEY: Final = re.compile(
-    r"\b(?:journey|history|timeline|path|touch ?points?|activity|steps|story)\b|\bwhat (?:did|has|does|was|have)\b|\bwhat\b.*\b(?:did|done|do)\b|\bwhere (?:did|does|has)\b|\bhow did\b|\bfollow\b|\btrace\b|\btrack\b|\bcome from\b|\bwhat do we know\b|\bwho is\b|\babout\b|\bshow\b",
+    r"\b(?:journey|history|timeline|path|touch ?points?|activity|steps|story)\b|\bwhat (?:did|has|does|was|have)\b|\b(?:what|which)\b.*\b(?:did|done|do|click\w*|visit\w*|take|took|saw|see)\b|\bwhere (?:did|does|has)\b|\bhow (?:did|has|have)\b|\bhow\b.*\b(?:found|find|came|come|got|get|reach\w*|end\w* up)\b|\bfollow\b|\btrace\b|\btrack\b|\bcome from\b|\bwhat do we know\b|\bwho is\b|\babout\b|\bshow\b",
     re.IGNORECASE,
 )
 

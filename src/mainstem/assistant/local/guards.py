@@ -6,7 +6,7 @@ They look at the words of the command, not at titles and quotations, and they ma
 import re
 from typing import Final
 
-from mainstem.assistant.local.candidates import CHANGING, Candidate, labelled
+from mainstem.assistant.local.candidates import CHANGING, FINAL, Candidate, labelled
 from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.terms import Act, Ask, Option, Reading, Talk
 
@@ -19,7 +19,7 @@ _FORBIDDING: Final = re.compile(
     re.IGNORECASE,
 )
 _DOUBT: Final = re.compile(
-    r"\b(?:maybe|perhaps|probably|possibly|might|i think|i guess|i suppose|i believe|not sure|what if|supposedly|apparently|eventually|some ?day|almost|nearly|half)\b",
+    r"\b(?:maybe|perhaps|probably|possibly|might|i think|i guess|i suppose|i believe|not sure|what if|supposedly|apparently|eventually|some ?day|almost|nearly|half|said|says|told (?:me|us)|claims|thinks|heard|should i|would have to)\b",
     re.IGNORECASE,
 )
 _CONDITION: Final = re.compile(
@@ -36,6 +36,11 @@ _ALTERNATIVE: Final = re.compile(r"\b(?:or|either)\b", re.IGNORECASE)
 def negated(words: str) -> bool:
     """Whether the words deny something, anywhere."""
     return bool(NEGATION.search(words))
+
+
+def doubted(words: str) -> bool:
+    """Whether the words leave open whether something is so, or is wanted."""
+    return bool(_DOUBT.search(words))
 
 
 def is_question(said: Said) -> bool:
@@ -56,7 +61,7 @@ def guarded(said: Said, found: Candidate) -> Reading:
     head = found.head
     question = f"Shall I {labelled(act, low=True)}?"
     option = (Option(labelled(act), act),)
-    final = any(each.tool in {"delete_task", "complete_task"} for each in (act, *act.then))
+    final = bool(FINAL & {each.tool for each in (act, *act.then)})
     if negated(said.words if final else head):
         return left_alone(said) or Ask(f"I am not sure that you want it. {question}", option)
     if is_question(said):

@@ -11,12 +11,15 @@ from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.slots import number
 from mainstem.assistant.local.terms import Act, Ask, Context, Option, Reading
 
-_HOOKS: Final = re.compile(r"\b(?:web ?hooks?|endpoints?|deliver(?:y|ies))\b", re.IGNORECASE)
+_HOOKS: Final = re.compile(r"\b(?:web ?hooks?|hooks?|endpoints?|deliver(?:y|ies))\b", re.IGNORECASE)
 _SICK: Final = re.compile(
-    r"\b(?:fail(?:ing|ed|s|ures?)?|broken|down|problems?|issues?|errors?|unhealthy|healthy|health|degraded|disabled|sick|dead|wrong|trouble|working|work|ok|okay|stuck|bounc\w+|given up|status|state|undelivered|fine)\b",
+    r"\b(?:fail(?:ing|ed|s|ures?)?|broken|down|problems?|issues?|error(?:s|ing|ed)?|tim(?:ing|ed) out|reject\w*|not (?:going|getting) (?:out|through)|red|unhealthy|healthy|health|degraded|disabled|sick|dead|wrong|trouble|working|work|ok|okay|stuck|bounc\w+|given up|status|state|undelivered|fine)\b",
     re.IGNORECASE,
 )
-_RESEND: Final = re.compile(r"\b(?:re-?send|re-?try|re-?deliver|re-?play|re-?queue|send|deliver|try)\b", re.IGNORECASE)
+_RESEND: Final = re.compile(
+    r"\b(?:(?:have|give) (?:it |delivery .{1,12}? )?another (?:go|try|shot)|re-?send|re-?try|re-?deliver|re-?play|re-?queue|send|deliver|try)\b",
+    re.IGNORECASE,
+)
 _DELIVERY: Final = re.compile(
     r"\bdeliver(?:y|ies) ?(?:with )?(?:the )?(?:number|no\.?|id)? ?#?(\d{1,18})\b|#(\d{1,18})\b", re.IGNORECASE
 )
@@ -26,12 +29,17 @@ _ALERTS: Final = re.compile(
 )
 _ALERT_STATES: Final = {
     "firing": "firing", "active": "firing", "burning": "firing", "ringing": "firing", "going off": "firing", "acknowledged": "acknowledged", "acked": "acknowledged",
-    "resolved": "resolved", "closed": "resolved", "over": "resolved", "open": "open", "unresolved": "open", "unacknowledged": "firing",
+    "resolved": "resolved", "closed": "resolved", "over": "resolved", "open": "open", "current": "open", "unresolved": "open", "unacknowledged": "firing",
 }  # fmt: skip
 _ONLY_ALERT: Final = re.compile(r"(?:show (?:me )?)?(?:the )?alert (?:number |no\.? ?)?#?([1-9]\d{0,8})", re.IGNORECASE)
+_NO_ALERTS: Final = re.compile(
+    r"(?:how (?:do|can|to)|why|who|e-?mail|mail|write|send|tell|call|print|order|book|text|message|draft|prepare|post|forward|translate|summari[sz]e)\b(?! me\b)",
+    re.IGNORECASE,
+)
 _ACK: Final = re.compile(r"\back(?:nowledge)?\b", re.IGNORECASE)
 _ALERT_ID: Final = re.compile(
-    r"\balert ?(?:with )?(?:the )?(?:number|no\.?|id)? ?#?(\d{1,10})\b|#(\d{1,10})\b", re.IGNORECASE
+    r"\balert ?(?:with )?(?:the )?(?:number|no\.?|id)? ?#?(\d{1,10})\b|#(\d{1,10})\b|^ack(?:nowledge)? (\d{1,10})\b(?! (?:tasks?|alerts))",
+    re.IGNORECASE,
 )
 _REASON: Final = re.compile(
     r"(?:,? (?:because|since|as|for the reason(?: that)?|with (?:the )?(?:reason|note)(?: that)?|due to|noting(?: that)?|saying(?: that)?)|,? ?reason:|,? ?notes?:|:| -) ?(?P<reason>.+)$",
@@ -59,7 +67,7 @@ def _acknowledge(said: Said, context: Context) -> Candidate | Reading | None:
     if verb is None or re.match(r"(?:show|list|what|which|any|how|who|when|is|are|find)\b", said.words, re.IGNORECASE):
         return None
     found = _ALERT_ID.search(said.words)
-    alert = number(found[1] or found[2]) if found else _shown(context, "alert", said.words)
+    alert = number(found[1] or found[2] or found[3]) if found else _shown(context, "alert", said.words)
     if alert is None:
         return Ask(
             "Which alert? Say its number.", (Option("Show open alerts", Act("list_alerts", {"state": "open"}, 0.9)),)
@@ -92,16 +100,19 @@ def _resend(said: Said, context: Context) -> Candidate | Reading | None:
 
 
 def _webhooks(said: Said) -> Act | None:
-    return Act("failing_webhooks", {}, 0.95) if _HOOKS.search(said.words) and _SICK.search(said.words) else None
+    words = said.words
+    if not _HOOKS.search(words) or not _SICK.search(words) or (_DELIVERY.search(words) and _RESEND.search(words)):
+        return None
+    return Act("failing_webhooks", {}, 0.95)
 
 
 def _alerts(said: Said) -> Act | Ask | None:
     words = said.words
-    if not _ALERTS.search(words) or re.match(r"(?:how (?:do|can|to)|why|who)\b", words, re.IGNORECASE):
+    if not _ALERTS.search(words) or _NO_ALERTS.match(words):
         return None
     states = [state for word, state in _ALERT_STATES.items() if re.search(rf"\b{word}\b", words, re.IGNORECASE)]
     if only := _ONLY_ALERT.fullmatch(words.rstrip("?!. ")):
         acts = (Act("acknowledge_alert", {"alert_id": int(only[1])}, 0.5), Act("list_alerts", {}, 0.5))
         return Ask(f"What about alert {only[1]}?", tuple(Option(labelled(act), act) for act in acts))
-    named = re.search(r"\balerts?\b", words, re.IGNORECASE)
+    named = re.search(r"\balerts?\b|\b(?:what's|what is) (?:firing|on fire|burning)\b", words, re.IGNORECASE)
     return Act("list_alerts", {"state": states[0]} if states and named else {}, 0.93)

@@ -7,7 +7,7 @@ from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.terms import Act
 
 _SHOW: Final = r"(?:(?:show|list|display|see|view|give|tell|find|search|look|get|fetch|check|pull up|open|print|read)(?: me| us| up| for| at| out)*)"
-_STATS_WORDS: Final = r"(?:clicks?|clicked|stats?|statistics|visits?|visitors|performance|performing|perform|doing|traffic|analytics|numbers|conversion|opened|used)"
+_STATS_WORDS: Final = r"(?:click (?:count|number|rate|total)s?|clicks?|clicked|stats?|statistics|visits?|visitors|performance|performing|perform|doing|traffic|analytics|numbers|conversion|opened|used)"
 _STATS: Final = re.compile(rf"\b{_STATS_WORDS}\b|\bhow (?:did|does|do|is|are|was)\b.*\blink\b", re.IGNORECASE)
 _NO_KEYS: Final = (
     r"(?!(?:is|was|were|are|do|does|did|doing|got|get|gets|have|has|had|perform\w*|click\w*|stats?|statistics|numbers|for|to|in|on|over|of|with|by|the|our|my|a|an|this|that|these|those"
@@ -19,7 +19,7 @@ _LINK_KEY: Final = re.compile(
 )
 _LINK_BEFORE: Final = re.compile(rf"(?<![\w/.-])(?P<key>{_NO_KEYS}[\w/.-]+) link\b", re.IGNORECASE)
 _CLICKED: Final = re.compile(
-    rf"(?:how (?:many|much|often)|what(?:'s| is| are)?|number of|{_SHOW}|clicks?|stats?|statistics).{{0,40}}?\b(?:clicks?|visits|visitors|hits|statistics|stats|traffic)\b(?: did| does| has| have| on| for| of| from| to)* (?:the )?(?:link )?/?(?P<key>[\w./-]*[\w-])(?: link)?(?: get| got| gotten| have| had| received| receive| so far| make| collect| today| this week)*",
+    rf"(?:how (?:many|much|often)|what(?:'s| is| are)?|number of|{_SHOW}|clicks?|stats?|statistics).{{0,40}}?\b(?:click (?:count|number|total)s?|clicks?|visits|visitors|hits|statistics|stats|traffic)\b(?: did| does| has| have| on| for| of| from| to)* (?:the )?(?:link )?/?(?P<key>[\w./-]*[\w-])(?: link)?(?: get| got| gotten| have| had| received| receive| so far| make| collect| today| this week)*",
     re.IGNORECASE,
 )
 _CLICKED_ON: Final = re.compile(
@@ -27,16 +27,17 @@ _CLICKED_ON: Final = re.compile(
 )
 _NO_KEY: Final = re.compile(r"(?:links?|we|our|my|the|it|i|have|today|all)", re.IGNORECASE)
 _LINKS: Final = re.compile(
-    rf"(?:{_SHOW} |what |which |do we have |are there |is there |any |my |all |list |how many )?(?:(?:any|all|my|our|the|a|an|tracked|tracking|short|active|of|existing|your) )*links?\b(?: (?:do|did|have|are|can|exist|do we have|we have|i have|there|we|i|you|exists|got|created|made|use|please))*"
+    rf"(?:(?:do|have) we (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what |which |do we have |are there |is there |any |my |all |list |how many )?(?:(?:any|all|my|our|the|a|an|tracked|tracking|short|active|of|existing|your) )*links?\b(?: (?:do|did|have|are|can|exist|do we have|we have|i have|there|we|i|you|exists|got|created|made|use|please))*"
     r"(?: ?(?:called|named|about|for|to|with|like|on|containing|matching|tagged|pointing to|that point to|that go to|of) (?:the |our |my )?(?P<query>.+))?",
     re.IGNORECASE,
 )
 _LINK_SEARCH: Final = re.compile(rf"(?:{_SHOW} )(?:the |our |my |a )?(?P<query>.+?) links?", re.IGNORECASE)
 _ALL_LINKS: Final = re.compile(
-    rf"(?:{_SHOW} |what are |how are |what's )?(?:(?:all|our|my|the|of) )*(?:(?:link|click) (?:{_STATS_WORDS}|report|overview)|(?:{_STATS_WORDS} (?:of|for|on) )(?:all |our |my |the )*links|(?:all |our |my |the )*links? (?:are )?(?:doing|performing))(?: (?:please|today|this week|this month))?",
+    rf"(?:(?:do|have) we (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what are |how are |what's )?(?:(?:all|our|my|the|of) )*(?:(?:link|click) (?:{_STATS_WORDS}|report|overview)|(?:{_STATS_WORDS} (?:of|for|on) )(?:all |our |my |the )*links|(?:all |our |my |the )*links? (?:are )?(?:doing|performing))(?: (?:please|today|this week|this month))?",
     re.IGNORECASE,
 )
 _BEST: Final = re.compile(
+    r"which (?:one )?(?:of (?:our|my|the) (?:\w+ )?links|(?:tracked |short |of our |campaign )?links?) (?:is |are |did |do |does |has |have |was |were )*(?:perform\w*|do(?:ing|es|ne)?|did|work\w*|got|convert\w*|pull\w*) (?:the |our )?(?:best|most|well|better|top)\b|"
     r"(?:which|what|show(?: me)?|list)? ?(?:is |are )?(?:the |our |my )?(?:top|best|most (?:clicked|popular|used)|popular|busiest|links? (?:got|gets?|has|have|had|with|did) the most)\b",
     re.IGNORECASE,
 )

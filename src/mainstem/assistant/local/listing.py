@@ -25,10 +25,12 @@ _WITHOUT_NOUN: Final = re.compile(
     r"|what (?:has|have) been (?:completed|done|finished).*|(?:is |are )?(?:there )?(?:anything|something|any) (?:is )?(?:overdue|due|pending|left|open|late)\b.*|what is (?:still )?(?:to do|to be done).*"
     r"|(?:show|list|display|give|tell|let|see)(?: me)?(?: see)?(?: what| what's| what is| everything| all| all that| whatever)?(?: i| that| is| are| have| still| was)* (?:pending|open|overdue|completed|finished|left|outstanding|done|unfinished|due)\b.*"
     r"|(?:show|list|display|give|tell|let|see|find)(?: me)?(?: see)? (?:everything|all|what|whatever|anything)(?: that)?(?: else)? (?:i|we)(?:'ve| have)?(?: still| already| just)? ?(?:have|need|must|should|got|did|finish(?:ed)?|completed?|done|do|want)\b.*"
-    r"|(?:do|have) (?:i|we) (?:have|got) (?:anything|something|any|much|a lot)(?: else)? ?(?:due|overdue|pending|left|open|planned|to do|to finish|for|on)\b.*"
+    r"|(?:is there )?(?:anything|something)(?: else)? (?:that )?(?:i|we)(?:'ve| have)? ?(?:still )?(?:need|have|must|should|got|to)\b.*"
+    r"|(?:do|have) (?:i|we) (?:have|got) (?:anything|something|any|much|a lot)(?: else)?(?: that's| that is)? ?(?:urgent|important|critical|high priority|low priority|due|overdue|pending|left|open|planned|to do|to finish|for|on)\b.*"
     r"|(?:show|list|display|see|view|what about|and|how about|only)(?: me)?(?: all| just| only| the| my| everything)*(?: (?:pending|open|overdue|completed|finished|done|unfinished|remaining|urgent|important|high priority|low priority|due))?(?: ones| stuff| things)?"
     r"|which (?:ones|one|of them|of these)? ?(?:is|are|have|has)(?: still| not| been| yet)* (?:pending|open|left|overdue|late|due|done|completed|finished|unfinished|urgent)\b.*"
     r"|(?:(?:show|list|tell|give|let)(?: me)?(?: see)? )?what (?:needs|has|remains|is left) to be done\b.*|(?:show|list|display|find|give me) (?:me )?(?:everything|all|anything|things|stuff)(?: that is| that's)? (?:labell?ed|tagged|with|under|about)\b.*"
+    r"|(?:how|what) (?:does|do|will|would) (?:my )?(?:today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday|(?:this|next) week(?:end)?|day|week|(?:to-?do |task )?list|schedule|agenda|plate)\b.* look(?: like)?\b.*|(?:how|what) (?:does|do) (?:my )?.{0,30}\b(?:list|day|week|schedule|agenda|tasks|to-?dos)\b look(?: like)?\b.*"
     r"|(?:overdue|pending|completed|finished|unfinished)[?.!]*|have i (?:done|finished|completed) (?:anything|everything)\b.*|what (?:am i|are we) (?:supposed to do|doing)\b.*|what's (?:for )?(?:today|tomorrow)\b.*",
     re.IGNORECASE,
 )
@@ -53,7 +55,7 @@ _SEARCH: Final = re.compile(
     r"\b(?:about|regarding|mentioning|that mention|which mention|mention|containing|that contain|which contain|contain|concerning|related to|matching|that match|called|named|titled|with the words?|involving|having to do with|with|on|like) (?P<words>[^?]+)$"
     r"|\b(?:search|look|find)\b.{0,40}?\bfor (?P<wanted>[^?]+)$"
     r"|^(?:search|find|look up|look for) (?P<within>.+?) (?:in|among|on|within) (?:all )?(?:my|the|our) (?:tasks|todos|to-?dos|(?:to-?do |task )?list)$"
-    r"|\b(?:task|to-?do|reminder)s? for (?P<purpose>[^?]+)$",
+    r"|\b(?:task|to-?do|reminder)s? for (?P<purpose>[^?]+)$|\bfor (?P<occasion>(?:the|our) (?!rest\b|moment\b|time\b|next\b|coming\b|week|day\b|month\b|year\b|morning\b|evening\b|afternoon\b|future\b|weekend\b)[^?]+)$",
     re.IGNORECASE,
 )
 _WANTED_NOUN: Final = re.compile(
@@ -72,7 +74,7 @@ _HUB: Final = re.compile(
     re.IGNORECASE,
 )
 _NOT_LISTS: Final = re.compile(
-    r"(?:what (?:happens|happened|would|does|do you|did you|if|makes)|which (?:way|of us)|how (?:do|can|to|does|did))\b",
+    r"(?:what (?:happens|happened|would|does(?!.* look like\b)|do you|did you|if|makes)|which (?:way|of us)|how (?:do|can|to|does|did))\b",
     re.IGNORECASE,
 )
 _REFERENCE: Final = re.compile(rf"\b{REFERENCE}\b", re.IGNORECASE)
@@ -87,7 +89,7 @@ def listing(said: Said, context: Context) -> Act | None:
     words = said.words.rstrip("?!. ")
     # the verb "list" is no list
     named = _PLURAL.fullmatch(words) or (_SHOWING.match(words) and _NOUN.search(words, len(words.split(" ", 1)[0])))
-    if not named and (_HUB.search(words) or not _WITHOUT_NOUN.fullmatch(words)):
+    if not named and (_HUB.search(_LABEL.sub("", words)) or not _WITHOUT_NOUN.fullmatch(words)):
         return None
     if _OTHERS.search(words) or _NOT_LISTS.match(words) or _REFERENCE.search(words):
         return None
@@ -127,7 +129,13 @@ def _searched(said: Said, words: str, context: Context) -> tuple[str, str] | Non
     found = _SEARCH.search(words)
     if found is None:
         return None
-    wanted = found["words"] or found["within"] or found["purpose"] or _WANTED_NOUN.sub("", found["wanted"], count=1)
+    wanted = (
+        found["words"]
+        or found["within"]
+        or found["purpose"]
+        or found["occasion"]
+        or _WANTED_NOUN.sub("", found["wanted"], count=1)
+    )
     text = re.sub(r"^(?:the|my|a|an|word|words)\s+", "", said.plain(wanted), flags=re.IGNORECASE).strip(" .!'\"")
     before = words[: found.start()]
     if not text or re.fullmatch(

@@ -13,12 +13,14 @@ from typing import Final
 
 from mainstem.assistant.local import answers, guards, talk
 from mainstem.assistant.local.adding import adding
-from mainstem.assistant.local.candidates import CHANGING, Candidate, labelled
+from mainstem.assistant.local.candidates import CHANGING, FINAL, Candidate, labelled
 from mainstem.assistant.local.changing import completing, deleting, pointing, told
+from mainstem.assistant.local.frames import framed, meant, told_and_ticked, turned
 from mainstem.assistant.local.hub import hub
 from mainstem.assistant.local.listing import listing
 from mainstem.assistant.local.said import LONGEST, MARK, Said, said
 from mainstem.assistant.local.similar import slip
+from mainstem.assistant.local.slots import dated
 from mainstem.assistant.local.terms import Act, Ask, Context, Mentioned, Option, Question, Reading, Refuse, Talk
 from mainstem.assistant.local.unknown import SHOWING, unknown
 from mainstem.assistant.local.updating import updating
@@ -45,6 +47,8 @@ _TYPED: Final = (
     "mark",
 )
 _MOST_CLAUSES: Final = 10
+_WORDLESS: Final = frozenset({"run_reconciliation", "list_alerts", "failing_webhooks"})
+"""Tools that take no words: what follows one is not part of it."""
 
 
 def understand(text: str, context: Context) -> Reading:
@@ -60,25 +64,50 @@ def _understood(words: Said, context: Context) -> Reading:
     return (
         (answers.answered(words, question) if question else None)
         or talk.small(words)
-        or _commanded(words, context)
+        or _stripped(words, context)
         or (answers.named(words, question) if question and len(words.words) <= LONGEST else None)
         or _mistyped(words, context)
         or unknown(words, context)
     )
 
 
+def _stripped(words: Said, context: Context) -> Reading | None:
+    """Return the reading of a rule for the whole, or for the command in it without what stands around."""
+    whole = _commanded(words, context)
+    if len(words.words) > LONGEST or (isinstance(whole, Act) and not _swallowed(whole)) or isinstance(whole, Refuse):
+        return whole
+    for ticked in told_and_ticked(words):
+        found = completing(ticked, context)
+        if isinstance(found, Candidate):
+            return guards.guarded(words, found)
+    for frame in framed(words):
+        found = _commanded(frame.command, context)
+        if not isinstance(found, Act) or _swallowed(found):
+            continue
+        tools = {act.tool for act in (found, *found.then)}
+        if (frame.conditional and tools - {"list_tasks"}) or ("list_tasks" in tools and dated(frame.around, context)):
+            return whole
+        unsure = guards.doubted(frame.around) or (guards.negated(frame.around) and tools & FINAL)
+        return guards.confirmed(found) if tools & CHANGING and unsure else found
+    return whole
+
+
+def _swallowed(act: Act) -> bool:
+    """Whether the name of a task has a comma in it, as if the sentence went on."""
+    return any(re.search(r"[,;.!?] ", each.find or "") for each in (act, *act.then))
+
+
 def _commanded(words: Said, context: Context) -> Reading | None:
     """Return the reading of a rule; None when none knows the words."""
+    words = words.turned(turned(words.words))
     if (added := _added(words, context)) is not None:
         return added
     if len(words.words) > LONGEST:
         return None
-    if (refused := talk.guarded_against(words)) is not None:
-        return refused
-    if (either := _alternatives(words, context)) is not None:
-        return either
+    if (found := talk.guarded_against(words) or _alternatives(words, context)) is not None:
+        return found
     single, several = _single(words, context), _several(words, context)
-    if isinstance(single, Act) and isinstance(several, Act) and single != several:
+    if isinstance(single, Act) and isinstance(several, Act) and single != several and single.tool not in _WORDLESS:
         options = tuple(Option(labelled(act), act) for act in (single, several))
         return Ask("Is that one thing to do, or several?", options)
     return single if several is None or (isinstance(single, Act | Refuse) and not isinstance(several, Act)) else several
@@ -171,7 +200,7 @@ def _several(words: Said, context: Context) -> Reading | None:
     parts = [part for part in _CLAUSES.split(words.words) if part.strip()]
     if not 2 <= len(parts) <= _MOST_CLAUSES:
         return None
-    readings = [_clause(words.part(part), context) for part in parts]
+    readings = [_clause(words.part(meant(part, " ".join(parts[:at]))), context) for at, part in enumerate(parts)]
     acts = [reading for reading in readings if isinstance(reading, Act)]
     if len(acts) == len(readings):
         return _all_of(words, acts)
@@ -194,9 +223,16 @@ def _several(words: Said, context: Context) -> Reading | None:
 
 def _all_of(words: Said, acts: list[Act]) -> Reading:
     """Return several acts as one; what is final isn't done on words with a negation among them."""
-    flat = [each for act in acts for each in (Act(act.tool, act.arguments, act.confidence, act.find), *act.then)]
+    flat: list[Act] = []
+    for each in (each for act in acts for each in (Act(act.tool, act.arguments, act.confidence, act.find), *act.then)):
+        task = each.arguments.get("task_id")
+        if flat and each.tool == flat[-1].tool == "update_task" and task and flat[-1].arguments.get("task_id") == task:
+            # one change of two things
+            flat[-1] = Act("update_task", flat[-1].arguments | each.arguments, each.confidence)
+        else:
+            flat.append(each)
     whole = Act(flat[0].tool, flat[0].arguments, 0.9, flat[0].find, tuple(flat[1:]))
-    if guards.negated(words.words) and any(act.tool in {"complete_task", "delete_task"} for act in flat):
+    if guards.negated(words.words) and any(act.tool in FINAL for act in flat):
         return guards.left_alone(words) or guards.confirmed(whole)
     return whole
 

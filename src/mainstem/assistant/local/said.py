@@ -16,19 +16,32 @@ _QUOTES: Final = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u201e": '"', "\u00ab": '"', "\u00bb": '"', "`": "'"}
 )
 _QUOTED: Final = re.compile(r"\"([^\"\n]+)\"|(?<![\w'])'([^'\n]+(?:'(?=\w)[^'\n]*)*)'(?![\w'])")
+_SHORT: Final = (
+    (re.compile(r"^(what|where|who|how|that)s\b", re.IGNORECASE), r"\1's"),
+    (re.compile(r"^(do|did|does|is|ca|wo)nt\b", re.IGNORECASE), r"\1n't"),
+    (re.compile(r"^im\b", re.IGNORECASE), "I'm"),
+    (re.compile(r"^ive\b", re.IGNORECASE), "I've"),
+)
+"""How people type the beginning of a sentence in a hurry."""
 _SLASH: Final = re.compile(
     r"^/(?=(?:delete|done|list|complete|show|help|update|rename|alerts|rm|move)\b)", re.IGNORECASE
 )
 _POLITE: Final = re.compile(
     r"(?:(?:please|pls|plz|kindly|hey|hi|hello|ok|okay|so|well|now|just|then|also|assistant|yes|oh|and|quickly)\b[,!.:]?\s+"
     r"|(?:can|could|would|will) (?:you|u) (?:please |kindly |also |just )?(?=\w)"
-    r"|(?:can|could|may) (?:i|we) (?:please |just |also )?(?=(?:see|have a look)\b)"
-    r"|(?:i'd|i would) (?:like|love)(?: you)? to\s+|i want(?: you)? to\s+|i wanna\s+|let'?s\s+(?!see)|would you mind\s+"
-    r"|(?:you can|you may|go ahead and|help me(?: to)?)\s+)",
+    r"|(?:can|could|may) (?:i|we) (?:please |just |also )?(?=(?:see|have a look|add|create|put|pop|schedule|set|move|push|reschedule|postpone|get a list|get the)\b)"
+    r"|(?:i'd|i would) (?:like|love)(?: you)? to\s+(?:know\s+(?=wh|how|if)|see\s+(?=wh|how))?|i want(?: you)? to\s+|i wanna\s+|let'?s\s+(?!see)|would you mind\s+"
+    r"|(?:you can|you may|go ahead and|help me(?: to)?|feel free to|do me a favou?r and|(?:i )?need you to)\s+"
+    r"|(?:hi|hello|hey|good (?:morning|afternoon|evening)|morning|evening)(?: (?:there|all|team|everyone|assistant))?[,!.:]\s+"
+    r"|(?:so|be so) kind (?:as|and) to\s+|(?:be so kind (?:as )?(?:to|and)|be able to|be possible(?: for you)? to)\s+|would it be possible(?: for you)? to\s+"
+    r"|(?:could|can|may|might) (?:i|we) (?:ask|trouble|get|bother) you to\s+|(?:i was wondering|i wonder|i am wondering|i'm wondering|do you think|any chance|is there any chance)(?: that)?(?: if)? you (?:could|can|would)\s+"
+    r"|(?:i'd|i would|we'd) (?:appreciate it if you (?:could|would)|be (?:grateful|glad|happy|thankful) if you (?:could|would))\s+|if you (?:could|can|would)(?:,)?\s+(?=please|kindly|remind|add|show|mark|delete|tell|move)"
+    r"|(?:tell me|let me know|do you know|any idea|i(?:'m| am) (?:curious|wondering)(?: about)?|i(?:'d| would) be interested (?:in|to know))\s+(?=what|which|how|why|where|when)"
+    r")",
     re.IGNORECASE,
 )
 _THANKS: Final = re.compile(
-    r"[\s,]*(?:,?\s*\b(?:please|pls|plz|thanks|thank you|thx|for me|will you|would you|right now|now))*[\s.!?]*$",
+    r"[\s,]*(?:,?\s*\b(?:please|pls|plz|thanks(?: a lot| so much)?|thank you(?: so much| very much)?|thx|for me|will you|would you|if you (?:can|could|would)|right now|now|right away|finally|at last))*[\s.!?]*$",
     re.IGNORECASE,
 )
 
@@ -53,6 +66,10 @@ class Said:
     def part(self, fragment: str) -> "Said":
         """Return a fragment of `words` as a text of its own."""
         return Said(_bare(fragment), self.quotations, _asks(fragment), fragment.strip())
+
+    def turned(self, words: str) -> "Said":
+        """Return the same with its words in another order."""
+        return self if words == self.words else Said(words, self.quotations, self.asked, self.whole)
 
     def _quoted(self, mark: str) -> str:
         place = ord(mark) - _FIRST_MARK
@@ -82,10 +99,12 @@ def _asks(words: str) -> bool:
 def _bare(words: str) -> str:
     """Return the words without politeness before and after them."""
     bare = _SLASH.sub("", words.strip())
-    for _ in range(4):
+    for _ in range(6):
         found = _POLITE.match(bare)
         if found is None or found.end() >= len(bare):
             break
         bare = bare[found.end() :]
+    for short, full in _SHORT:
+        bare = short.sub(full, bare)
     tail = _THANKS.search(bare, max(0, len(bare) - 60))
     return (bare[: tail.start()] if tail and tail.start() > 0 else bare).strip()

@@ -18,13 +18,14 @@ REFERENCE: Final = (
 )
 """`task 3`, `#3`, `task number three`: the number is its group."""
 _PRIORITIES: Final = {
-    "high": "high", "urgent": "high", "important": "high", "top": "high", "highest": "high", "critical": "high", "p1": "high", "1": "high",
+    "high": "high", "urgent": "high", "important": "high", "top": "high", "asap": "high", "highest": "high", "critical": "high", "p1": "high", "1": "high",
     "medium": "medium", "normal": "medium", "middle": "medium", "p2": "medium", "2": "medium",
     "low": "low", "lowest": "low", "p3": "low", "p4": "low", "3": "low", "4": "low", "minor": "low",
 }  # fmt: skip
 PRIORITY: Final = r"(high(?:est)?|urgent|important|top|critical|medium|normal|low(?:est)?|minor)"
 _PRIORITY_IN: Final = re.compile(
-    rf"(?:^|(?<=[\s,]))(?:(?:with |at |as |of )?(?:a |the )?{PRIORITY}[- ]priority|(?:with )?priority:? {PRIORITY}|!(high|medium|low|[1-4])|(p[1-4]))(?=[\s,.!]|$)",
+    rf"(?:^|(?<=[\s,(]))(?:(?:with |at |as |of )?(?:a |the )?{PRIORITY}[- ]prio(?:rity)?|(?:with )?prio(?:rity)?:? {PRIORITY}|!(high|medium|low|[1-4])|(p[1-4]))(?=[\s,.!)]|$)"
+    r"|, ?(?:(?:it's|it is|this is|that's|very|really|quite) )*(urgent|important|critical|asap)(?=[,.!]|$)|[\s(](asap)\)?(?=[,.!]|$)|\((urgent|important|critical)\)",
     re.IGNORECASE,
 )
 _LABEL_IN: Final = re.compile(r"(?:^|(?<=\s))#([^\W\d][\w/-]{0,49})(?=[\s,.!;]|$)")
@@ -32,6 +33,22 @@ _LABELED: Final = re.compile(
     r",?(?: and)? (?:labell?ed(?: as| with)?|tagged(?: as| with)?|(?:with|under) (?:the )?(?:label|tag)s?:?|labels?:?|tags?:) #?([\w-]{1,50})[.!]?$",
     re.IGNORECASE,
 )
+_LABEL_WORD: Final = re.compile(r",? (?:with|under|and) (?:the )?(?:label|tag)s?:? (?=#)", re.IGNORECASE)
+_OF_MONTHS: Final = re.compile(
+    r"\bon (?:the )?(?P<day>first|\d{1,2}(?:st|nd|rd|th)|(?:first|second|third|fourth|last) (?:mon|tues|wednes|thurs|fri|satur|sun)day)(?: day)? (?:of|in) (?:every|each) month\b",
+    re.IGNORECASE,
+)
+_ADDED_ABOVE: Final = re.compile(
+    r"[,;.]? (?:so |and |, )?(?:please |can you |could you |would you )*(?:add|put|note|remember|write|jot|save|track) (?:that|this|it)(?: down)?(?: (?:to|on|in) (?:my|the|our) (?:to-?do |task )?(?:tasks|list|to-?dos|todos))?(?: please)?$",
+    re.IGNORECASE,
+)
+_AND_IT: Final = re.compile(
+    rf"[,;.]? (?:and |then )*(?:please )?(?:(?:tag|label|file) (?:it|this|that) (?:as |with |under )*(?:the (?:label|tag) )?#?(?P<label>[\w-]{{1,50}})"
+    rf"|(?:make|set|mark|flag|give) (?:it|this|that) (?:as |to |a |an |is )*(?:priority )?(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?"
+    r"|(?:(?:make|set|have) (?:it|this|that) |(?:it's|it is|that's|this is) (?=due\b))(?P<due>(?:due|for|by|on|to be done by) .+))[.!]?$",
+    re.IGNORECASE,
+)
+"""What is said of the task after its title: `and tag it as kitchen`."""
 _DESCRIBED: Final = re.compile(
     r"[,;.]? ?\(?\b(?:with (?:the |a )?description(?: that says| saying)?:?|with (?:the |a )?(?:notes?|details?)(?:,? (?:that says|saying)|:)) (.+)$",
     re.IGNORECASE,
@@ -80,8 +97,10 @@ def dated(words: str, context: Context) -> when.Found | None:
 def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
     """Return the arguments of a new task: what is no date, label, priority or description is its title."""
     arguments: dict[str, object] = {}
-    rest = _AS_TASK.sub("", _LISTS.sub("", fragment, count=1)).strip()
+    rest = _AS_TASK.sub("", _LISTS.sub("", _ADDED_ABOVE.sub("", fragment), count=1)).strip()
     head, _, more = rest.partition("\n")
+    head, said_of_it = _said_of_it(head)
+    head = _OF_MONTHS.sub(lambda of: f"every {'1st' if of['day'].lower() == 'first' else of['day']}", head)
     if found := _DESCRIBED.search(head):
         head, more = head[: found.start()], found[1]
     head, fields = _fields(said, head, context)
@@ -91,9 +110,10 @@ def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
         arguments["priority"] = priority(next(group for group in found.groups() if group))
         head = f"{head[: found.start()].rstrip(' ,')} {head[found.end() :].lstrip(' ,')}".strip()
     labels = [label[1] for label in _LABEL_IN.finditer(head)]
-    head = re.sub(r"\s{2,}", " ", _LABEL_IN.sub("", head))
+    head = re.sub(r"\s{2,}", " ", _LABEL_IN.sub("", _LABEL_WORD.sub(" ", head)))
     if (found := _LABELED.search(head)) and (found.start() or not labels):
         labels, head = [*labels, found[1]], head[: found.start()]
+    arguments |= said_of_it
     if labels:
         arguments["labels"] = list(dict.fromkeys([*labels, *as_labels(arguments.get("labels"))]))
     if at := dated(said.plain(head) if not re.fullmatch(MARK, head.strip()) else "", context):
@@ -101,12 +121,36 @@ def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
         text = when.without(said.plain(head), at)
         # after a date in front, as in "remind me tomorrow about the drill", a word is left over
         text = re.sub(r"^(?:about|to|that|of)\s+", "", text, flags=re.IGNORECASE) if at.start == 0 else text
+        # the date may have stood behind the label
+        if (found := _LABELED.search(text)) and found.start():
+            arguments["labels"] = list(dict.fromkeys([*as_labels(arguments.get("labels")), found[1]]))
+            text = text[: found.start()]
     else:
         text = said.plain(head)
     title, more = _fitting(_title(text[:-80] + _NOTHING.sub("", text[-80:])), more)
     if more.strip():
         arguments["description"] = said.plain(more)[:LONGEST_DESCRIPTION].strip()
     return {"title": title, **arguments}
+
+
+def _said_of_it(head: str) -> tuple[str, dict[str, object]]:
+    """Return a title without what is said of "it" behind it, and that."""
+    arguments = dict[str, object]()
+    for _ in range(3):
+        found = _AND_IT.search(head)
+        if found is None or not found.start():
+            break
+        head, more = head[: found.start()], ""
+        if found["label"]:
+            arguments["labels"] = [found["label"], *as_labels(arguments.get("labels"))]
+        elif found["priority"]:
+            arguments["priority"] = priority(found["priority"])
+        else:
+            more = f" {found['due']}" if found["due"] else ""
+        head += more
+        if more:
+            break
+    return head, arguments
 
 
 def as_labels(value: object) -> list[str]:
@@ -159,7 +203,7 @@ def _fitting(title: str, more: str) -> tuple[str, str]:
 def named(said: Said, fragment: str) -> str:
     """Return the words that name a thing, without article and without "task": `the meeting task` is `meeting`."""
     words = re.sub(
-        rf"^(?:the |my |our |that |this )?{TASK}(?: (?:called|named|titled|about|for|with the title|that says|to|on|regarding))? (?=\S)",
+        rf"^(?:the |my |our |that |this )?(?:{TASK}|one(?= (?:called|named|titled|about|for|that says|regarding)))(?: (?:called|named|titled|about|for|with the title|that says|to|on|regarding))? (?=\S)",
         "",
         fragment.strip(),
         flags=re.IGNORECASE,

@@ -30,7 +30,7 @@ _ALL: Final = re.compile(
 )
 _RANGE: Final = re.compile(rf"(?:the )?{TASK} {NUMBER} ?(?:to|through|-|until|till) ?{NUMBER}", re.IGNORECASE)
 _NAMED: Final = re.compile(
-    rf"(?:the |my |our )?(?:{TASK} (?:called|named|titled|about|for|regarding|with the title|that says|to|on) \S.*|{TASK}:? ?{MARK}|{MARK}(?: {TASK})?|(?:the |my |our |that )?\S.* {TASK})(?: from (?:my|the) (?:to-?do |todo |task )?list)?",
+    rf"(?:the |my |our )?(?:(?:{TASK}|one) (?:called|named|titled|about|for|regarding|with the title|that says|to|on) \S.*|{TASK}:? ?{MARK}|{MARK}(?: {TASK})?|(?:the |my |our |that )?\S.* {TASK})(?: from (?:my|the) (?:to-?do |todo |task )?list)?",
     re.IGNORECASE,
 )
 _MORE: Final = re.compile(

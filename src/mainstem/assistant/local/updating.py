@@ -18,13 +18,18 @@ from mainstem.assistant.local.slots import (
 from mainstem.assistant.local.targets import Kind, Target, target
 from mainstem.assistant.local.terms import Act, Ask, Context, Option, Reading, Refuse
 
-_OBJECT: Final = rf"(?:(?:the |my )?(?:{TASK} ?(?:number )?#?|#){NUMBER}|(?:the |my |that |this )?[^\n]+? {TASK}|{MARK}(?: {TASK})?|(?:the |my )?{TASK} (?:called|named|titled|about) [^\n]+?|it|this|that|(?:the |my )?(?:first|second|third|last) (?:one|{TASK})|that one|this one)"
+_OBJECT: Final = rf"(?:(?:the |my )?(?:{TASK} ?(?:number )?#?|#){NUMBER}|(?:the |my |that |this )?[^\n]+? {TASK}|{MARK}(?: {TASK})?|(?:the |my )?{TASK} (?:called|named|titled|about) [^\n]+?|#?\d{{1,10}}|it|this|that|(?:the |my )?(?:first|second|third|last) (?:one|{TASK})|that one|this one)"
+_LOOSE: Final = r"(?:the |my |our |that )[^\n,]{2,60}?"
+"""The name of a task without the word for it, where all else of the sentence says that it is one."""
 _CHANGE: Final = r"(?:change|update|edit|set|modify|alter|adjust|make|switch|correct|fix)"
 
 
 def _rule(pattern: str) -> re.Pattern[str]:
     return re.compile(
-        pattern.replace("OBJECT", _OBJECT).replace("OBJ", f"(?P<object>{_OBJECT})").replace("CHANGE", _CHANGE),
+        pattern.replace("OBJECT", _OBJECT)
+        .replace("OBJLOOSE", f"(?P<object>{_OBJECT}|{_LOOSE})")
+        .replace("OBJ", f"(?P<object>{_OBJECT})")
+        .replace("CHANGE", _CHANGE),
         re.IGNORECASE | re.DOTALL,
     )
 
@@ -45,9 +50,11 @@ _TITLES: Final = tuple(
 _DUES: Final = tuple(
     _rule(pattern)
     for pattern in (
-        r"CHANGE (?:the )?(?:due(?: date)?|deadline|date|time) (?:of|for|on) OBJ (?:to|as|:) ?(?P<due>.+)",
-        r"(?:move|push|shift|change|bring) (?:the )?(?:due(?: date)?|deadline|date) (?:of|for|on) OBJ (?:to|back to|out to|forward to|:) ?(?P<due>.+)",
+        r"(?:CHANGE|extend) (?:the )?(?:due(?: date)?|deadline) (?:of|for|on) OBJLOOSE (?:to|as|until|till|:) ?(?P<due>.+)",
+        r"CHANGE (?:the )?(?:date|time) (?:of|for|on) OBJ (?:to|as|:) ?(?P<due>.+)",
+        r"(?:move|push|shift|change|bring) (?:the )?(?:due(?: date)?|deadline|date) (?:of|for|on) OBJLOOSE (?:to|back to|out to|forward to|:) ?(?P<due>.+)",
         r"CHANGE OBJ(?:'s)? (?:due(?: date)?|deadline|date) (?:to|as|for|:) ?(?P<due>.+)",
+        r"(?:move|postpone|push(?: back| out| off)?|reschedule|re-schedule|delay|shift|defer|put off|snooze) OBJLOOSE (?:back |out |off |forward |again )?(?P<due>(?:to|until|till|for|by) .+)",
         r"(?:move|postpone|push(?: back| out| off)?|reschedule|re-schedule|delay|shift|defer|put off|snooze|bring forward|schedule|plan) OBJ (?:back |out |off |forward |again )?(?P<due>(?:to|until|till|for|by|on|at|in) .+|(?:tomorrow|today|tonight|next|this) ?.*)",
         r"OBJ (?:is|must be|has to be|should be|needs to be)(?: now)? (?:due|done by|finished by|ready by) ?(?P<due>.+)",
         r"(?:make|set|have|let) OBJ (?:to be |be )?(?:due |to |for |repeat(?:ing)? |recur(?:ring)? |happen )+(?P<due>.+)",
@@ -60,11 +67,11 @@ _DUES: Final = tuple(
 _PRIORITIES: Final = tuple(
     _rule(pattern.replace("PRI", f"(?P<priority>{PRIORITY})").replace("PR2", f"(?P<level>{PRIORITY})"))
     for pattern in (
-        r"(?:CHANGE|lower|raise|bump|increase|decrease|reduce|put) (?:the )?priority (?:of|for|on) OBJ (?:up |down )?(?:to|as|:)? ?PRI(?: priority)?",
-        r"(?:CHANGE|mark|flag|give|treat|put) OBJ (?:(?:to|as|at|a|on|have) )*(?:priority (?:to |of |as )?)?PRI(?:[- ]priority)?",
+        r"(?:CHANGE|lower|raise|bump|increase|decrease|reduce|put) (?:the )?prio(?:rity)? (?:of|for|on) OBJ (?:up |down )?(?:to|as|:)? ?PRI(?: prio(?:rity)?)?",
+        r"(?:CHANGE|mark|flag|give|treat|put|bump|raise|lower|move) OBJ (?:(?:to|as|at|a|on|have|up|down|is) )*(?:prio(?:rity)? (?:to |of |as )?)?PRI(?:[- ]prio(?:rity)?)?",
         r"CHANGE (?:the )?(?:priority (?:to |as )?PRI|PR2[- ]priority) (?:for|of|on|to) OBJ",
         r"CHANGE OBJ (?:with|to have|to be) (?:a |the )?(?:priority (?:of )?)?PRI(?:[- ]priority)?",
-        r"CHANGE OBJ(?:'s)? priority (?:to|as|:)? ?PRI",
+        r"(?:CHANGE|lower|raise|bump|increase|decrease|reduce|put) OBJ(?:'s)? prio(?:rity)? (?:up |down )?(?:to|as|:)? ?PRI",
         r"OBJ (?:is|has|should be|should have|must be)(?: now| a| of)* PRI(?:[- ]priority)?",
     )
 )
@@ -94,7 +101,7 @@ _STATUSES: Final = (
     (
         "pending",
         _rule(
-            r"(?:un-?complete|un-?finish|un-?check|un-?tick|re-?open|re-?activate) OBJ"
+            r"(?:un-?complete|un-?finish|un-?check|un-?tick|re-?open|re-?activate) (?:OBJ|(?P<number>#?\d{1,10}))(?: again)?"
             r"|(?:mark|set|change|put|move) (?P<other>OBJECT)(?:'s)?(?: status)? (?:back )?(?:as |to |back to )*"
             r"(?:not (?:yet )?(?:done|complete|completed|finished)|un(?:done|finished|completed)|pending|incomplete|open|to-?do)"
         ),
@@ -112,6 +119,10 @@ _CLEARING: Final = _rule(
 )
 _SAYING: Final = _rule(r"(?:change|update|edit|modify) OBJ ?(?:: ?|, | - )(?P<text>.+)")
 _URGE: Final = _rule(r"prioriti[sz]e OBJ")
+_GOES_ON: Final = re.compile(
+    rf",? and (?:then |also |please )*(?:move|postpone|push|reschedule|delete|remove|complete|mark|set|make|change|add|tag|label|rename) (?:it|that|this|{TASK} ?#?{NUMBER}|#\d+|the (?:due|priority|deadline))\b",
+    re.IGNORECASE,
+)
 _DONE: Final = re.compile(r"(?:be )?(?:done|complete|completed|finished)", re.IGNORECASE)
 
 
@@ -188,6 +199,8 @@ def _meant(meant: Target, changes: dict[str, object], head: str) -> Candidate | 
 
 def _title(said: Said, found: re.Match[str], context: Context) -> dict[str, object] | None:
     given = found["title"].strip()
+    if _GOES_ON.search(given):
+        return None
     if re.fullmatch(MARK, given):
         return {"title": said.plain(given)[:LONGEST_TITLE]}
     if _DONE.fullmatch(given):

@@ -1,0 +1,141 @@
+"""What people put around a command: greetings, reasons, news, polite detours. Told apart from the command itself. Pure.
+
+A part is only left away when it says nothing that could matter: no second command, nobody else's words. Negation, doubt and
+conditions in it are looked at by whoever does what remains.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mainstem.assistant.local.said import MARK, Said
+from mainstem.assistant.local.slots import NUMBER, TASK
+
+_MOST_CUTS: Final = 4
+_BOUNDARY: Final = re.compile(
+    r"(?:[,;:.!?]+| [-\u2013\u2014]+)\s+(?:(?:so|and|but|then|thus|therefore|hence)\b,?\s+)?| (?:so|because|since|as) (?=(?:please|can|could|would|you|i|we|it|he|she|they|the)\b)"
+    rf"|(?<=\d) (?=(?:its|it's|it is|they're|was|which)\b)|(?<={MARK}) (?=(?:its|it's|it is)\b)",
+    re.IGNORECASE,
+)
+_COMMANDING: Final = re.compile(
+    r"(?:and |so |please |also |then |maybe |you (?:can|may|could|should|must) |just )*(?:delete|remove|complete|finish|mark|tick|check off|close|cancel|rename|update|change|move|push|postpone|reschedule|add|create|remind|put|set|make|show|list|reopen|resend|retry|ack|acknowledge|reconcile|drop|scrap|erase|get rid|clear|wipe|don't|do not|dont|never|stop|leave|keep|ignore|disregard)\b",
+    re.IGNORECASE,
+)
+_REPORTED: Final = re.compile(
+    rf"\b(?:said|says|saying|told|tells|wrote|writes|reads?|claims?|asked|asks|wants? (?:me|us|you)|thinks?|believes?|mentioned|according to|letter|log line|quote)\b|{MARK}",
+    re.IGNORECASE,
+)
+_CLAUSE: Final = re.compile(
+    r"(?:(?:it|that|this|i|we|he|she|they|you|there|these|those|who|which)(?:'\w+)?\b|its\b|(?:the|a|an|my|our|his|her|their|no) (?:\w+ ){1,3}?(?:\w*n't|is|are|was|were|has|have|had|can|will|did|does|never|always|just|now|\w+ed|came|went|got|said no)\b"
+    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|odd|weird|how strange|right)\b|\w+ (?:is|are|was|has|have|had|did|came|called|asked|wants)\b)",
+    re.IGNORECASE,
+)
+_CONDITIONAL: Final = re.compile(
+    r"\b(?:if|unless|once|when|whenever|in case|provided|as soon as|otherwise)\b", re.IGNORECASE
+)
+_NUMBERED: Final = re.compile(
+    rf"\b(?P<what>{TASK}|delivery|alert|booking|number) ?(?:number |no\.? |id )?#?(?P<number>{NUMBER})\b|#(?P<bare>\d{{1,10}})\b",
+    re.IGNORECASE,
+)
+_ITS: Final = re.compile(r"\bits (?=priority|due|deadline|date|title|name|label|note|description)", re.IGNORECASE)
+_IT: Final = re.compile(r"\b(?:it|that one|this one|that task|this task)\b(?! (?:is|was|has)\b)", re.IGNORECASE)
+_ALL_DONE: Final = re.compile(
+    r"(?:check|tick|cross|strike|mark|close|set|complete|finish) (?:it|that|this|that one|this one|them|the task)(?: (?:off|out|as|to|be|done|complete|completed|finished|closed|my|the|list|from|now))*",
+    re.IGNORECASE,
+)
+_BEGUN: Final = (
+    # the end of a command comes first: "every monday remind me to", "I want task 3 deleted"
+    (
+        re.compile(
+            r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b[^,:]{0,45}?),? (?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+)",
+            re.IGNORECASE | re.DOTALL,
+        ),
+        r"\g<command> \g<when>",
+    ),
+    (
+        re.compile(
+            rf"(?:have|get|see|i want|i need|i'd like|i would like|we want|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|{MARK}(?: {TASK})?)) (?P<verb>delet|remov|complet|finish|clos)e?d",
+            re.IGNORECASE,
+        ),
+        None,
+    ),
+    (
+        re.compile(
+            rf"(?:have|get|see|i want|i need|i'd like|i would like|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|{MARK}(?: {TASK})?)) (?P<verb>moved|postponed|pushed|rescheduled|marked|renamed|set|changed) (?P<more>.+)",
+            re.IGNORECASE,
+        ),
+        None,
+    ),
+)
+_VERBS: Final = {
+    "delet": "delete", "remov": "remove", "complet": "complete", "finish": "complete", "clos": "close", "moved": "move", "postponed": "postpone",
+    "pushed": "push", "rescheduled": "reschedule", "marked": "mark", "renamed": "rename", "set": "set", "changed": "change",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """A command, and what stood around it."""
+
+    command: Said
+    around: str
+
+    @property
+    def conditional(self) -> bool:
+        """Whether what stands around makes a condition."""
+        return bool(_CONDITIONAL.search(self.around))
+
+
+def turned(words: str) -> str:
+    """Return a command whose verb came last, or whose date came first, the other way round."""
+    for pattern, new in _BEGUN:
+        if found := pattern.fullmatch(words):
+            if new is not None:
+                return found.expand(new)
+            more = found.groupdict().get("more")
+            return f"{_VERBS[found['verb'].lower()]} {found['what']}{f' {more}' if more else ''}"
+    return words
+
+
+def framed(said: Said) -> Iterator[Framed]:
+    """Yield the commands that `said` may have in a frame, those with the least left away first."""
+    cuts = list(_BOUNDARY.finditer(said.words))[:_MOST_CUTS]
+    begins = [(0, "")] + [(cut.end(), said.words[: cut.start()]) for cut in cuts]
+    ends = [(len(said.words), "")] + [(cut.start(), said.words[cut.end() :]) for cut in reversed(cuts)]
+    pairs = sorted(
+        ((begin, end, before, after) for begin, before in begins for end, after in ends if begin < end),
+        key=lambda pair: len(pair[2]) + len(pair[3]),
+    )
+    for begin, end, before, after in pairs:
+        if (begin or end < len(said.words)) and _is_clause(after) and _says_nothing(before) and _says_nothing(after):
+            command = said.words[begin:end]
+            yield Framed(said.part(meant(command, before)), f"{before} {after}".strip())
+
+
+def told_and_ticked(said: Said) -> Iterator[Said]:
+    """Yield what was told to be done where the rest only says so: `the proofreading is done, so you can tick it off`."""
+    for cut in list(_BOUNDARY.finditer(said.words))[:_MOST_CUTS]:
+        if _ALL_DONE.fullmatch(said.part(said.words[cut.end() :]).words):
+            yield said.part(said.words[: cut.start()])
+
+
+def _is_clause(part: str) -> bool:
+    """Whether what follows a command is a sentence of its own, or thanks, rather than more of the command."""
+    return not part or bool(_CLAUSE.match(part))
+
+
+def _says_nothing(part: str) -> bool:
+    """Whether a part has neither a command of its own nor the words of somebody else."""
+    return not _REPORTED.search(part) and not any(_COMMANDING.match(piece) for piece in _BOUNDARY.split(part) if piece)
+
+
+def meant(command: str, before: str) -> str:
+    """Return a command with the number that was named before it in place of "it"."""
+    numbered = list(_NUMBERED.finditer(before))
+    if len(numbered) != 1:
+        return command
+    found = numbered[0]
+    what = "task" if found["bare"] or found["what"].lower() == "number" else found["what"]
+    name = f"{what} {found['number'] or found['bare']}"
+    return _IT.sub(name, _ITS.sub(f"{name}'s ", command), count=1)
