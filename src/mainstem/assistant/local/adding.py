@@ -1,7 +1,7 @@
 """Adding tasks: the words that ask for it stand at the beginning, and what follows is a title, whatever it says. Pure."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from mainstem.assistant.local.said import MARK, Said
@@ -16,18 +16,18 @@ _EXPLICIT: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HEADED: Final = re.compile(
-    rf"(?:/(?:add|task|todo)\b|\+|(?:new )?(?:(?P<priority>{PRIORITY}) )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:) ?(?P<rest>.+)",
+    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:) ?(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LEADS: Final = re.compile(
     r"(?:(?:remind|ping|nudge|prompt|poke|chase|prod|notify) (?:me|us)(?: again)?(?: please)?[,:]? ?(?:about |of |that (?:i|we) (?:have|need) to |that )?"
     r"|(?:do not|don't|dont|never)(?: let (?:me|us))? forget(?: to| about|:| that)? "
     r"|(?:i'd|i had|we'd|you'd)? ?better(?: not forget(?: to)?)? "
-    r"|(?:track|save|log|record|capture|note|file|write|add|put) (?:this|that|it)(?: down| (?:to|on|in) (?:my|the) (?:to-?do |todo |task )?list)?: ?"
+    r"|(?:track|save|log|record|capture|note|file|write|add|put|jot|pop|get) (?:this|that|it)(?: down)?(?: for me)?(?: please)?(?: down| (?:to|on|in) (?:my|the) (?:to-?do |todo |task )?list)?: ?"
     r"|(?:add|put|write)(?: the following)? (?:to|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks|todos)[:,]? (?:that |to )?"
     r"|(?:i|we|you) (?:really |also |still )?(?:must|should|can|may)(?: not|n't) forget(?: to| about)? "
     r"|(?:i|we)(?:'ll| will)? (?:really |also |still |just )?(?:need to|needs to|have to|must|should|ought to|gotta|got to|'ve got to|have got to|need)(?: to)? (?:really |also |just |definitely )?(?:remember(?: to)? |be reminded (?:to|of) )?"
-    r"|(?:i've|we've) got to |gotta |(?:got|need|have) to |remember(?: to| that|:)? |jot(?: (?:this|that|it))? down[:,]? (?:that |this: )?|note(?: down| to self)?[:,] |note that |write down[:,]? (?:that )?"
+    r"|(?:i've|we've) got to |gotta |(?:got|need|have) to |remember(?: to| that|:)? |jot(?: (?:this|that|it))? down(?: for me)?[:,]? (?:that |this: )?|note(?: down| to self)?[:,] |note that |write down[:,]? (?:that )?"
     r"|(?:make|take) a note(?: to| of| that| about|:)? |(?:make|be) sure (?:i|we|to|that i|that we) (?:remember to |don't forget to )?|keep in mind (?:to |that )?"
     r"|(?:i|we)(?:'d like| want| need) (?:a )?reminders? (?:to|about|for|of) |wake me )(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
@@ -46,7 +46,7 @@ _NOT_TASKS: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _NAMING: Final = re.compile(
-    r"[\s:,-]*(?:(?:called|named|titled|entitled|labell?ed as|saying|that says|which says|with (?:the )?(?:title|name)|about|regarding|of|for me to|for|to|that i (?:have|need) to|that|:)(?=[\s:]|$)[\s:]*)?",
+    r"[\s:,-]*(?:(?:down|please|pls|for (?:me|us)(?! to\b))(?=[\s:,])[\s:,]*)*(?:(?:called|named|titled|entitled|labell?ed as|saying|that says|which says|with (?:the )?(?:title|name)|about|regarding|of|for me to|for|to|that i (?:have|need) to|that|:)(?=[\s:]|$)[\s:]*)?",
     re.IGNORECASE,
 )
 _AND_THEN: Final = re.compile(
@@ -76,6 +76,10 @@ _DATED: Final = re.compile(
     r"(?:task|to-?do|reminder)? ?(?P<when>[^:\n]{2,45}?): ?(?P<title>\S.*)", re.IGNORECASE | re.DOTALL
 )
 """A date between the word for a task and its title."""
+_URGED: Final = re.compile(
+    r"(?:(?:very|super|this is|it's) )*(?:urgent|important|asap|critical)(?: please)?(?:\s*[:!,-]+ ?| (?=add\b|create\b|remind\b|new\b|put\b))",
+    re.IGNORECASE,
+)
 MARK_IN: Final = re.compile(MARK)
 _BULLET: Final = re.compile(r"(?:[-*\u2022\u2013+]|\d{1,2}[.)]|\[[ x]?\])\s*")
 _MOST_ITEMS: Final = 20
@@ -96,6 +100,8 @@ def adding(said: Said, context: Context) -> Reading | tuple[Reading, str] | None
     words = said.words
     if re.fullmatch(rf"(?:a |another |one more )?(?:new |next |another ){_NOUN}", words, re.IGNORECASE):
         return _first(said, "", None, context)
+    if urged := _URGED.match(words):
+        return _urged(adding(said.part(words[urged.end() :]), context))
     found = _explicit(said, context) or _headed(said, context) or _led(words) or _loose(said, context)
     if found is None:
         return None
@@ -104,6 +110,15 @@ def adding(said: Said, context: Context) -> Reading | tuple[Reading, str] | None
     if more := _AND_THEN.search(found.rest[:400]):
         return _first(said, found.rest[: more.start()], found.priority, context), more["more"]
     return _first(said, found.rest, found.priority, context, found.label)
+
+
+def _urged(added: Reading | tuple[Reading, str] | None) -> Reading | tuple[Reading, str] | None:
+    """Return what is added as urgent, because that was said first."""
+    first, more = added if isinstance(added, tuple) else (added, None)
+    if not isinstance(first, Act):
+        return added
+    urgent = replace(first, arguments={**first.arguments, "priority": "high"})
+    return urgent if more is None else (urgent, more)
 
 
 def _explicit(said: Said, context: Context) -> _Command | None:

@@ -18,7 +18,7 @@ _SPAN: Final = re.compile(
 )
 _HOURS: Final = {"h": 1, "d": 24, "w": 168, "m": 720}
 _CONNECTOR: Final = re.compile(
-    r"\b(?:for|of|on|with|connector|using|from|through|in) (?:the )?(?:connector )?(?P<name>tripleseat|revel|(?!the\b|past\b|last\b|previous\b|today\b|bookings?\b|orders?\b|a\b|all\b|connector\b)[a-z][\w-]*)(?: connector)?\b|\b(?P<first>tripleseat|revel)\b",
+    r"\b(?:connector (?:called |named )?(?P<name>(?!for\b|on\b|of\b|and\b)[a-z][\w-]*)|(?P<before>(?!the\b|our\b|this\b|each\b|a\b)[a-z][\w-]*) connector|(?P<first>tripleseat|revel))\b",
     re.IGNORECASE,
 )
 _BOOKING: Final = re.compile(
@@ -69,7 +69,7 @@ def reconciling(said: Said) -> Act | None:
             flags=re.IGNORECASE,
         )
     ):
-        arguments = {"connector": (found["name"] or found["first"]).lower(), **arguments}
+        arguments = {"connector": next(name for name in found.groups() if name).lower(), **arguments}
     return Act("run_reconciliation", arguments, 0.95)
 
 

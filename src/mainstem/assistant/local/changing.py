@@ -18,7 +18,7 @@ _COMPLETE: Final = tuple(
         rf"(?:mark|set|put|flag|tag|change|move|update|check|make) (?P<sure>.+?)(?:'s)?(?: status)? (?:as |to |off as |to be )?(?:being )?{_DONE}",
         r"(?:check|tick|cross|strike|mark)(?: off| out) (?P<sure>.+)",
         rf"(?:check|tick|cross|done) (?P<sure>(?:the )?(?:{TASK} ?#?|#){NUMBER})",
-        r"(?:check|tick|cross|strike|mark) (?P<sure>.+?) off(?: (?:my|the) (?:to-?do |todo )?list)?",
+        rf"(?:check|tick|cross|strike|mark) (?P<sure>.+?) off(?: (?:my|the) (?:to-?do |todo )?list)?(?: as {_DONE})?",
         r"i(?:'ve| have)? (?:just |already )?.{1,80}?(?:, (?:so )?|[;.] )(?:please )?(?:mark|check|tick|close|set) (?P<that>that|it|this)(?: (?:task|one))?(?: (?:as |to )?(?:done|off|complete|completed|finished))?",
         rf"(?P<sure>(?!{_VERBS})\S.*?)(?:(?: has|'s| have) been| is| are|'s| was)(?: now| already| all| finally)? {_DONE}(?: now)?",
         r"(?:i'm |i am |we're )?(?:all )?(?:done|finished|through) with (?P<sure>.+)",

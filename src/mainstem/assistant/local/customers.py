@@ -9,7 +9,8 @@ from mainstem.assistant.local.terms import Act, Ask
 _EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _CUSTOMER: Final = re.compile(
     rf"(?P<visitor>\b(?:[vuh]:|visitor_|cust_|customer_)[^\s?,!]+)|(?P<email>{_EMAIL.pattern})"
-    rf"|\b(?:customer|client|visitor|person|user|contact|guest)(?: with)?(?: the)?(?: id| number| no\.?)? #?(?P<key>(?=[^\s?]*[\d@:_])[^\s?,!]+)",
+    rf"|\b(?:customer|client|visitor|person|user|contact|guest)(?: with)?(?: the)?(?: id| number| no\.?)? #?(?P<key>(?=[^\s?]*[\d@:_])[^\s?,!]+)"
+    r"|\b(?:journey|history|timeline|path|touch ?points?) (?:of|for) (?:the )?(?:customer |guest |client |visitor )?(?P<named>(?=[^\s?]*[\d_])[\w.:-]+)",
     re.IGNORECASE,
 )
 _SOMEBODY: Final = re.compile(
@@ -33,5 +34,6 @@ def journey(said: Said) -> Act | Ask | None:
         or re.search(r"\b(?:task|todo|to-do)s?\b", said.words, re.IGNORECASE)
     ):
         return None
-    key = found["key"] or found["visitor"] or found["email"]
+    key = found["key"] or found["visitor"] or found["email"] or found["named"]
+    key = re.sub(r"'s$", "", key)
     return Act("customer_journey", {"customer": key.strip("'\".")}, 0.95)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mainstem.assistant.local.said import MARK, Said
-from mainstem.assistant.local.slots import NUMBER, TASK
+from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK
 
 _MOST_CUTS: Final = 4
 _BOUNDARY: Final = re.compile(
@@ -19,7 +19,7 @@ _BOUNDARY: Final = re.compile(
     re.IGNORECASE,
 )
 _COMMANDING: Final = re.compile(
-    r"(?:and |so |please |also |then |maybe |you (?:can|may|could|should|must) |just )*(?:delete|remove|complete|finish|mark|tick|check off|close|cancel|rename|update|change|move|push|postpone|reschedule|add|create|remind|put|set|make|show|list|reopen|resend|retry|ack|acknowledge|reconcile|drop|scrap|erase|get rid|clear|wipe|don't|do not|dont|never|stop|leave|keep|ignore|disregard)\b",
+    r"(?:and |so |please |also |then |maybe |you (?:can|may|could|should|must) |just )*(?:delete|remove|complete|finish|mark|tick|check off|close|cancel|rename|update|change|move|push|postpone|reschedule|add|create|remind|put|set|make|show|list|reopen|resend|retry|ack|acknowledge|reconcile|run|compare|check|explain|find|search|send|drop|scrap|erase|get rid|clear|wipe|don't|do not|dont|never|stop|leave|keep|ignore|disregard)\b",
     re.IGNORECASE,
 )
 _REPORTED: Final = re.compile(
@@ -28,9 +28,10 @@ _REPORTED: Final = re.compile(
 )
 _CLAUSE: Final = re.compile(
     r"(?:(?:it|that|this|i|we|he|she|they|you|there|these|those|who|which)(?:'\w+)?\b|its\b|(?:the|a|an|my|our|his|her|their|no) (?:\w+ ){1,3}?(?:\w*n't|is|are|was|were|has|have|had|can|will|did|does|never|always|just|now|\w+ed|came|went|got|said no)\b"
-    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|odd|weird|how strange|right)\b|\w+ (?:is|are|was|has|have|had|did|came|called|asked|wants)\b)",
+    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|wants|needs|said no|\w*n't|\w{2,}ed)\b)",
     re.IGNORECASE,
 )
+_TELLING: Final = re.compile(rf"\b{PRIORITY}\b|\bprio|\basap\b|#|\blabel|\btag", re.IGNORECASE)
 _CONDITIONAL: Final = re.compile(
     r"\b(?:if|unless|once|when|whenever|in case|provided|as soon as|otherwise)\b", re.IGNORECASE
 )
@@ -55,14 +56,14 @@ _BEGUN: Final = (
     ),
     (
         re.compile(
-            rf"(?:have|get|see|i want|i need|i'd like|i would like|we want|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|{MARK}(?: {TASK})?)) (?P<verb>delet|remov|complet|finish|clos)e?d",
+            rf"(?:have|get|see|i want|i need|i'd like|i would like|we want|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|number \d+|(?:first|second|third|fourth|fifth|last|other) (?:one|{TASK})|it|{MARK}(?: {TASK})?)) (?P<verb>delet|remov|complet|finish|clos)e?d",
             re.IGNORECASE,
         ),
         None,
     ),
     (
         re.compile(
-            rf"(?:have|get|see|i want|i need|i'd like|i would like|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|{MARK}(?: {TASK})?)) (?P<verb>moved|postponed|pushed|rescheduled|marked|renamed|set|changed) (?P<more>.+)",
+            rf"(?:have|get|see|i want|i need|i'd like|i would like|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|number \d+|(?:first|second|third|fourth|fifth|last|other) (?:one|{TASK})|it|{MARK}(?: {TASK})?)) (?P<verb>moved|postponed|pushed|rescheduled|marked|renamed|set|changed) (?P<more>.+)",
             re.IGNORECASE,
         ),
         None,
@@ -85,6 +86,11 @@ class Framed:
     def conditional(self) -> bool:
         """Whether what stands around makes a condition."""
         return bool(_CONDITIONAL.search(self.around))
+
+    @property
+    def telling(self) -> bool:
+        """Whether what stands around has a priority or a label in it, which may belong to the command."""
+        return bool(_TELLING.search(self.around))
 
 
 def turned(words: str) -> str:
@@ -130,8 +136,10 @@ def _says_nothing(part: str) -> bool:
     return not _REPORTED.search(part) and not any(_COMMANDING.match(piece) for piece in _BOUNDARY.split(part) if piece)
 
 
-def meant(command: str, before: str) -> str:
-    """Return a command with the number that was named before it in place of "it"."""
+def meant(command: str, before: str, find: str | None = None) -> str:
+    """Return a command with the number, or the name, that was said before it in place of "it"."""
+    if find:
+        return _IT.sub(f"the {find} task", _ITS.sub(f"the {find} task's ", command), count=1)
     numbered = list(_NUMBERED.finditer(before))
     if len(numbered) != 1:
         return command

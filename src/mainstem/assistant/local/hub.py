@@ -13,7 +13,7 @@ from mainstem.assistant.local.terms import Act, Ask, Context, Option, Reading
 
 _HOOKS: Final = re.compile(r"\b(?:web ?hooks?|hooks?|endpoints?|deliver(?:y|ies))\b", re.IGNORECASE)
 _SICK: Final = re.compile(
-    r"\b(?:fail(?:ing|ed|s|ures?)?|broken|down|problems?|issues?|error(?:s|ing|ed)?|tim(?:ing|ed) out|reject\w*|not (?:going|getting) (?:out|through)|red|unhealthy|healthy|health|degraded|disabled|sick|dead|wrong|trouble|working|work|ok|okay|stuck|bounc\w+|given up|status|state|undelivered|fine)\b",
+    r"\b(?:fail(?:ing|ed|s|ures?)?|broken|down|problems?|issues?|error(?:s|ing|ed)?|tim(?:ing|ed) out|reject\w*|(?:go|going|get|getting) (?:out|through)|red|unhealthy|healthy|health|degraded|disabled|sick|dead|wrong|trouble|working|work|ok|okay|stuck|bounc\w+|given up|status|state|undelivered|fine)\b",
     re.IGNORECASE,
 )
 _RESEND: Final = re.compile(
@@ -42,7 +42,7 @@ _ALERT_ID: Final = re.compile(
     re.IGNORECASE,
 )
 _REASON: Final = re.compile(
-    r"(?:,? (?:because|since|as|for the reason(?: that)?|with (?:the )?(?:reason|note)(?: that)?|due to|noting(?: that)?|saying(?: that)?)|,? ?reason:|,? ?notes?:|:| -) ?(?P<reason>.+)$",
+    r"(?:,? (?:because|since|as|for the reason(?: that)?|with (?:the )?(?:reason|note)(?: that)?|due to|noting(?: that)?|saying(?: that)?)|,? ?reason:|,? ?notes?:|:| -) ?(?P<reason>.+?)(?=,? (?:and )?then |$)",
     re.IGNORECASE,
 )
 

@@ -6,7 +6,7 @@ from typing import Final
 from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.terms import Act
 
-_SHOW: Final = r"(?:(?:show|list|display|see|view|give|tell|find|search|look|get|fetch|check|pull up|open|print|read)(?: me| us| up| for| at| out)*)"
+_SHOW: Final = r"(?:(?:let me |let us )?(?:show|list|display|see|view|give|tell|find|search|look|get|fetch|check|pull up|open|print|read)(?: me| us| up| for| at| out)*)"
 _STATS_WORDS: Final = r"(?:click (?:count|number|rate|total)s?|clicks?|clicked|stats?|statistics|visits?|visitors|performance|performing|perform|doing|traffic|analytics|numbers|conversion|opened|used)"
 _STATS: Final = re.compile(rf"\b{_STATS_WORDS}\b|\bhow (?:did|does|do|is|are|was)\b.*\blink\b", re.IGNORECASE)
 _NO_KEYS: Final = (
@@ -27,7 +27,7 @@ _CLICKED_ON: Final = re.compile(
 )
 _NO_KEY: Final = re.compile(r"(?:links?|we|our|my|the|it|i|have|today|all)", re.IGNORECASE)
 _LINKS: Final = re.compile(
-    rf"(?:(?:do|have) we (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what |which |do we have |are there |is there |any |my |all |list |how many )?(?:(?:any|all|my|our|the|a|an|tracked|tracking|short|active|of|existing|your) )*links?\b(?: (?:do|did|have|are|can|exist|do we have|we have|i have|there|we|i|you|exists|got|created|made|use|please))*"
+    rf"(?:(?:do|have) we (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what |which |do we have |are there |is there |any |my |all |list |how many )?(?:(?:any|all|every|each|my|our|the|a|an|tracked|tracking|short|active|of|existing|your) )*links?\b(?: (?:do|did|have|are|can|exist|do we have|we have|we've got|i've got|we've|i have|there|we|i|you|exists|got|created|made|use|please))*"
     r"(?: ?(?:called|named|about|for|to|with|like|on|containing|matching|tagged|pointing to|that point to|that go to|of) (?:the |our |my )?(?P<query>.+))?",
     re.IGNORECASE,
 )

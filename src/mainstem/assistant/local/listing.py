@@ -8,9 +8,9 @@ from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.slots import PRIORITY, REFERENCE, dated, priority
 from mainstem.assistant.local.terms import Act, Context
 
-_TASKS: Final = r"(?:tasks?|to-?dos?|to do list|(?:to-?do |task |todo )?list|todo items|items|reminders|agenda|plate|assignments|chores|errands)"
+_TASKS: Final = r"(?:tasks?|to-?dos?|to do list|(?:to-?do |task |todo )?list|todo items|items|reminders|agenda|plate|assignments|chores|errands|jobs)"
 _SHOWING: Final = re.compile(
-    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|any|anything|let me see|let's see|get|fetch|print|read|check|open|pull up|where|overview|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
+    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get|fetch|print|read|check|open|pull up|where|overview|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
     re.IGNORECASE,
 )
 _NOUN: Final = re.compile(rf"\b{_TASKS}\b", re.IGNORECASE)
@@ -31,7 +31,7 @@ _WITHOUT_NOUN: Final = re.compile(
     r"|which (?:ones|one|of them|of these)? ?(?:is|are|have|has)(?: still| not| been| yet)* (?:pending|open|left|overdue|late|due|done|completed|finished|unfinished|urgent)\b.*"
     r"|(?:(?:show|list|tell|give|let)(?: me)?(?: see)? )?what (?:needs|has|remains|is left) to be done\b.*|(?:show|list|display|find|give me) (?:me )?(?:everything|all|anything|things|stuff)(?: that is| that's)? (?:labell?ed|tagged|with|under|about)\b.*"
     r"|(?:how|what) (?:does|do|will|would) (?:my )?(?:today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday|(?:this|next) week(?:end)?|day|week|(?:to-?do |task )?list|schedule|agenda|plate)\b.* look(?: like)?\b.*|(?:how|what) (?:does|do) (?:my )?.{0,30}\b(?:list|day|week|schedule|agenda|tasks|to-?dos)\b look(?: like)?\b.*"
-    r"|(?:overdue|pending|completed|finished|unfinished)[?.!]*|have i (?:done|finished|completed) (?:anything|everything)\b.*|what (?:am i|are we) (?:supposed to do|doing)\b.*|what's (?:for )?(?:today|tomorrow)\b.*",
+    r"|(?:overdue|pending|completed|finished|unfinished)[?.!]*|have i (?:done|finished|completed) (?:anything|everything)\b.*|what (?:am i|are we) (?:(?:supposed|meant|going) to (?:do|be doing|get done|finish)|doing)\b.*|what's (?:for )?(?:today|tomorrow)\b.*",
     re.IGNORECASE,
 )
 _PENDING: Final = re.compile(
@@ -137,6 +137,7 @@ def _searched(said: Said, words: str, context: Context) -> tuple[str, str] | Non
         or _WANTED_NOUN.sub("", found["wanted"], count=1)
     )
     text = re.sub(r"^(?:the|my|a|an|word|words)\s+", "", said.plain(wanted), flags=re.IGNORECASE).strip(" .!'\"")
+    text = re.sub(r" in (?:them|it|the title|the name)$", "", text, flags=re.IGNORECASE)
     before = words[: found.start()]
     if not text or re.fullmatch(
         r"(?:my |the |our )?(?:(?:to-?do |todo |task )?list|plate|agenda|schedule|today|it|me|them|priority|labels?|tags?).*|.* (?:ones|stuff|things)",

@@ -27,12 +27,12 @@ _SLASH: Final = re.compile(
     r"^/(?=(?:delete|done|list|complete|show|help|update|rename|alerts|rm|move)\b)", re.IGNORECASE
 )
 _POLITE: Final = re.compile(
-    r"(?:(?:please|pls|plz|kindly|hey|hi|hello|ok|okay|so|well|now|just|then|also|assistant|yes|oh|and|quickly)\b[,!.:]?\s+"
+    r"(?:(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening)|morning|afternoon|evening)(?: (?:there|all|team|everyone|assistant|again))?[,!.:]+\s+"
+    r"|(?:please|pls|plz|kindly|hey|hi|hello|ok|okay|so|well|now|just|then|also|assistant|yes|oh|and|quickly)\b[,!.:]?\s+"
     r"|(?:can|could|would|will) (?:you|u) (?:please |kindly |also |just )?(?=\w)"
     r"|(?:can|could|may) (?:i|we) (?:please |just |also )?(?=(?:see|have a look|add|create|put|pop|schedule|set|move|push|reschedule|postpone|get a list|get the)\b)"
     r"|(?:i'd|i would) (?:like|love)(?: you)? to\s+(?:know\s+(?=wh|how|if)|see\s+(?=wh|how))?|i want(?: you)? to\s+|i wanna\s+|let'?s\s+(?!see)|would you mind\s+"
     r"|(?:you can|you may|go ahead and|help me(?: to)?|feel free to|do me a favou?r and|(?:i )?need you to)\s+"
-    r"|(?:hi|hello|hey|good (?:morning|afternoon|evening)|morning|evening)(?: (?:there|all|team|everyone|assistant))?[,!.:]\s+"
     r"|(?:so|be so) kind (?:as|and) to\s+|(?:be so kind (?:as )?(?:to|and)|be able to|be possible(?: for you)? to)\s+|would it be possible(?: for you)? to\s+"
     r"|(?:could|can|may|might) (?:i|we) (?:ask|trouble|get|bother) you to\s+|(?:i was wondering|i wonder|i am wondering|i'm wondering|do you think|any chance|is there any chance)(?: that)?(?: if)? you (?:could|can|would)\s+"
     r"|(?:i'd|i would|we'd) (?:appreciate it if you (?:could|would)|be (?:grateful|glad|happy|thankful) if you (?:could|would))\s+|if you (?:could|can|would)(?:,)?\s+(?=please|kindly|remind|add|show|mark|delete|tell|move)"

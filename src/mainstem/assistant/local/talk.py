@@ -18,15 +18,15 @@ _GREETING: Final = re.compile(
     re.IGNORECASE,
 )
 _THANKS: Final = re.compile(
-    r"(?:(?:many |no )?thanks|thank you|thx|ty|cheers|much appreciated|great|perfect|awesome|nice|cool|ok|okay|alright|all right|good|got it|fine|well done|super|lovely|excellent|wonderful)(?:[ ,!.]*(?:thanks|thank you|a lot|so much|very much|great|job|work|good|cool|perfect|again|then|that's all(?: for)?(?: now| today)?|thats all|that is all|that was (?:all|it|great|quick|helpful|perfect)|that'?ll be all|you|for (?:your|the|all the|all your) help|(?:you(?:'ve| have) been|you are|you're) (?:a )?(?:great|very|so|big|huge|wonderful|real)? ?(?:help\w*|lifesaver|star|the best|great)|today|now|everything|very helpful|helpful|have a (?:nice|good|great|lovely) (?:day|evening|one|weekend)|bye))*",
+    r"(?:(?:many |no )?thanks|thank you|thx|ty|cheers|much appreciated|great|perfect|awesome|nice|cool|ok|okay|alright|all right|good|got it|fine|well done|super|lovely|excellent|wonderful)(?:[ ,!.]*(?:thanks|thank you|a lot|a bunch|a million|so much|ever so much|very much|great|job|work|good|cool|perfect|again|then|(?:that's|that is|thats) (?:all|it|everything|me done)(?: (?:i need|i needed))?(?: for)?(?: now| today| the moment)?|thats all|that is all|that was (?:all|it|great|quick|helpful|perfect)|that'?ll be all|you|for (?:your|the|all the|all your) help|(?:you(?:'ve| have) been|you are|you're) (?:a )?(?:great|very|so|big|huge|wonderful|real)? ?(?:help\w*|lifesaver|star|the best|great)|today|now|everything|very helpful|helpful|have a (?:nice|good|great|lovely) (?:day|evening|one|weekend)|bye))*",
     re.IGNORECASE,
 )
 _BYE: Final = re.compile(
-    r"(?:bye|goodbye|good bye|see you|see ya|later|cu|that's all|thats all|that is all|nothing else)(?: later| bye| soon| for now| then| tomorrow)*",
+    r"(?:bye|goodbye|good bye|see you|see ya|later|cu|that's it|that's all|thats all|that is all|nothing else)(?: later| bye| soon| for now| then| tomorrow)*",
     re.IGNORECASE,
 )
 _HELP: Final = re.compile(
-    r"(?:help|/help|\?|menu|commands|examples)|(?:i need |can you )?help(?: me)?|(?:what|which things|what else|what all) (?:can|do|could) you (?:do|know|understand|offer|help(?: me)?(?: with)?)(?: for (?:me|us)| here)?|what you (?:can|could|are able to|know how to) do(?: for (?:me|us))?(?: here)?|how (?:can|could) you help(?: me| us)?|what (?:can|do) i (?:say|ask|type)(?: to you| here)?|how (?:does this|do you) work"
+    r"(?:help|/help|\?|menu|commands|examples)|(?:i need |can you )?help(?: me)?|(?:what|which things|what else|what all|what (?:sorts?|kinds?|types?) of (?:things|stuff|tasks|questions|requests)) (?:can|do|could) you (?:do|know|understand|offer|help(?: me)?(?: with)?)(?: for (?:me|us)| here)?|what you (?:can|could|are able to|know how to) do(?: for (?:me|us))?(?: here)?|how (?:can|could) you help(?: me| us)?|what (?:can|do) i (?:say|ask|type)(?: to you| here)?|how (?:does this|do you) work"
     r"|who are you|what are you|what is this|are you (?:a )?(?:bot|robot|human|ai|real|machine|person).*|what(?:'s| is) your name|what are (?:you|your) (?:able to do|capable of|abilities|commands|features)",
     re.IGNORECASE,
 )

@@ -19,7 +19,7 @@ from mainstem.assistant.local.targets import Kind, Target, target
 from mainstem.assistant.local.terms import Act, Ask, Context, Option, Reading, Refuse
 
 _OBJECT: Final = rf"(?:(?:the |my )?(?:{TASK} ?(?:number )?#?|#){NUMBER}|(?:the |my |that |this )?[^\n]+? {TASK}|{MARK}(?: {TASK})?|(?:the |my )?{TASK} (?:called|named|titled|about) [^\n]+?|#?\d{{1,10}}|it|this|that|(?:the |my )?(?:first|second|third|last) (?:one|{TASK})|that one|this one)"
-_LOOSE: Final = r"(?:the |my |our |that )[^\n,]{2,60}?"
+_LOOSE: Final = r"(?:the |my |our |that )(?!(?:due|deadline|date|prio|priority|title|name|labels?|tags?)\b)(?:(?! and (?:set|make|move|mark|change|add|tag|label|delete|complete)\b)[^\n,]){2,60}?"
 """The name of a task without the word for it, where all else of the sentence says that it is one."""
 _CHANGE: Final = r"(?:change|update|edit|set|modify|alter|adjust|make|switch|correct|fix)"
 
@@ -54,12 +54,12 @@ _DUES: Final = tuple(
         r"CHANGE (?:the )?(?:date|time) (?:of|for|on) OBJ (?:to|as|:) ?(?P<due>.+)",
         r"(?:move|push|shift|change|bring) (?:the )?(?:due(?: date)?|deadline|date) (?:of|for|on) OBJLOOSE (?:to|back to|out to|forward to|:) ?(?P<due>.+)",
         r"CHANGE OBJ(?:'s)? (?:due(?: date)?|deadline|date) (?:to|as|for|:) ?(?P<due>.+)",
-        r"(?:move|postpone|push(?: back| out| off)?|reschedule|re-schedule|delay|shift|defer|put off|snooze) OBJLOOSE (?:back |out |off |forward |again )?(?P<due>(?:to|until|till|for|by) .+)",
-        r"(?:move|postpone|push(?: back| out| off)?|reschedule|re-schedule|delay|shift|defer|put off|snooze|bring forward|schedule|plan) OBJ (?:back |out |off |forward |again )?(?P<due>(?:to|until|till|for|by|on|at|in) .+|(?:tomorrow|today|tonight|next|this) ?.*)",
+        r"(?:move|postpone|push(?: back| out| off)?|reschedule|re-schedule|delay|shift|defer|put off|snooze|bump) OBJLOOSE (?:back |out |off |forward |again )?(?P<due>(?:to|until|till|for|by) .+)",
+        r"(?:move|postpone|push(?: back| out| off)?|reschedule|re-schedule|delay|shift|defer|put off|snooze|bump|bring forward|schedule|plan) OBJ (?:back |out |off |forward |again )?(?P<due>(?:to|until|till|for|by|on|at|in) .+|(?:tomorrow|today|tonight|next|this) ?.*)",
         r"OBJ (?:is|must be|has to be|should be|needs to be)(?: now)? (?:due|done by|finished by|ready by) ?(?P<due>.+)",
         r"(?:make|set|have|let) OBJ (?:to be |be )?(?:due |to |for |repeat(?:ing)? |recur(?:ring)? |happen )+(?P<due>.+)",
         r"(?:give|add|set) (?:a |the )?(?:due date|deadline)(?: of| to)? (?P<due>.+) (?:to|for|on) OBJ",
-        r"(?!(?:any|all|which|what|my|show|list|tasks)\b)OBJ,? due:? (?P<due>.+)",
+        r"(?!(?:any|all|which|what|my|show|list)\b|[^\n]*\b(?:tasks|to-?dos|items|reminders)\b)OBJ,? due:? (?P<due>.+)",
         r"give OBJ a (?:due date|deadline)(?: of| on| for)? (?P<due>.+)",
         r"repeat OBJ (?P<due>.+)",
     )
@@ -69,6 +69,7 @@ _PRIORITIES: Final = tuple(
     for pattern in (
         r"(?:CHANGE|lower|raise|bump|increase|decrease|reduce|put) (?:the )?prio(?:rity)? (?:of|for|on) OBJ (?:up |down )?(?:to|as|:)? ?PRI(?: prio(?:rity)?)?",
         r"(?:CHANGE|mark|flag|give|treat|put|bump|raise|lower|move) OBJ (?:(?:to|as|at|a|on|have|up|down|is) )*(?:prio(?:rity)? (?:to |of |as )?)?PRI(?:[- ]prio(?:rity)?)?",
+        r"(?:make|set|mark|bump|raise|lower|flag|change|give) OBJLOOSE (?:(?:to|as|at|a|up|down) )*PRI[- ]prio(?:rity)?",
         r"CHANGE (?:the )?(?:priority (?:to |as )?PRI|PR2[- ]priority) (?:for|of|on|to) OBJ",
         r"CHANGE OBJ (?:with|to have|to be) (?:a |the )?(?:priority (?:of )?)?PRI(?:[- ]priority)?",
         r"(?:CHANGE|lower|raise|bump|increase|decrease|reduce|put) OBJ(?:'s)? prio(?:rity)? (?:up |down )?(?:to|as|:)? ?PRI",
@@ -214,7 +215,7 @@ def _title(said: Said, found: re.Match[str], context: Context) -> dict[str, obje
 
 
 def _due(_said: Said, found: re.Match[str], context: Context) -> dict[str, object] | None:
-    given = found["due"].strip(" .!")
+    given = re.sub(r",? instead$", "", found["due"].strip(" .!"), flags=re.IGNORECASE)
     # a time of its own ("17:00", "friday") reads as one after "by"
     for words in (
         given,
