@@ -8,15 +8,15 @@ from mainstem.assistant.local.said import MARK, Said
 from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK, as_labels, dated, draft, priority
 from mainstem.assistant.local.terms import Act, Ask, Context, Reading
 
-_NOUN: Final = r"(?:task|to-?do|to do|reminder|todo item|item|entry|action item|note)"
+_NOUN: Final = r"(?:note to self|task|to-?do|to do|reminder|todo item|item|entry|action item|note)"
 _EXPLICIT: Final = re.compile(
     rf"(?:add(?: in)?|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|pop(?: in)?|book(?: in)?|write(?: down)?|jot down|schedule|file|give me|i need|i want|i have)"
-    rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?,? )?(?:new )?(?:(?P<often>daily|weekly|monthly|yearly|quarterly) )?"
+    rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?,? )?(?:new )?(?:recurring |repeating |quick |small |little )?(?:(?P<often>daily|weekly|monthly|yearly|quarterly) )?"
     rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?:,? (?:labell?ed|tagged)(?: as| with)? #?(?P<label>[\w-]{{1,50}})(?! (?:as|with)\b))?(?=$|[\s:,-])(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _HEADED: Final = re.compile(
-    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:) ?(?P<rest>.+)",
+    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:|(?:(?:a |another |one more )?(?:quick |friendly |little )?reminder (?=to\b|about\b|that\b|for\b))) ?(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LEADS: Final = re.compile(
@@ -76,6 +76,10 @@ _DATED: Final = re.compile(
     r"(?:task|to-?do|reminder)? ?(?P<when>[^:\n]{2,45}?): ?(?P<title>\S.*)", re.IGNORECASE | re.DOTALL
 )
 """A date between the word for a task and its title."""
+_THESE: Final = re.compile(
+    r"(?:add|put|create|note)(?: down)? (?:these|all of these|the following)(?: things| items| tasks)?(?: (?:to|on) my list)?:\s*(?=\S)",
+    re.IGNORECASE,
+)
 _URGED: Final = re.compile(
     r"(?:(?:very|super|this is|it's) )*(?:urgent|important|asap|critical)(?: please)?(?:\s*[:!,-]+ ?| (?=add\b|create\b|remind\b|new\b|put\b))",
     re.IGNORECASE,
@@ -102,14 +106,17 @@ def adding(said: Said, context: Context) -> Reading | tuple[Reading, str] | None
         return _first(said, "", None, context)
     if urged := _URGED.match(words):
         return _urged(adding(said.part(words[urged.end() :]), context))
-    found = _explicit(said, context) or _headed(said, context) or _led(words) or _loose(said, context)
-    if found is None:
-        return None
-    if found.many:
-        return _several(said, found.rest, context)
+    found = _these(words) or _explicit(said, context) or _headed(said, context) or _led(words) or _loose(said, context)
+    if found is None or found.many:
+        return None if found is None else _several(said, found.rest, context)
     if more := _AND_THEN.search(found.rest[:400]):
         return _first(said, found.rest[: more.start()], found.priority, context), more["more"]
     return _first(said, found.rest, found.priority, context, found.label)
+
+
+def _these(words: str) -> _Command | None:
+    found = _THESE.match(words)
+    return None if found is None else _Command(words[found.end() :], many=True)
 
 
 def _urged(added: Reading | tuple[Reading, str] | None) -> Reading | tuple[Reading, str] | None:
@@ -202,8 +209,8 @@ def _several(said: Said, rest: str, context: Context) -> Reading:
     """Return a task for each line, or for each part between commas when there is but one line."""
     lines = [line for line in rest.strip(" :").split("\n") if line.strip()]
     parts = lines if len(lines) > 1 else re.split(r"; ?|, ?(?:and )?", rest.strip(" :\n"))
-    if len(parts) == 1:
-        parts = re.split(r" and (?!then)", parts[0])
+    if len(lines) == 1 and (len(parts) == 1 or len(parts[-1].split()) <= 4):
+        parts = [*parts[:-1], *re.split(r" and (?!then)", parts[-1])]
     acts = [
         _first(said, _BULLET.sub("", part.strip(), count=1), None, context)
         for part in parts[:_MOST_ITEMS]

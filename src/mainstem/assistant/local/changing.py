@@ -34,7 +34,7 @@ _COMPLETE: Final = tuple(
 _THAT: Final = re.compile(r"i(?:'ve| have)? (?:just |already )*(.{1,80}?)(?:, |[;.] )", re.IGNORECASE)
 _DELETE: Final = re.compile(
     r"(?:(?:permanently|completely) )?(?:delete|remove|del|rm|erase|drop|get rid of|throw (?:away|out)|trash|discard|scrap|cancel|bin|dump|wipe(?: out)?|clear(?: out)?|purge|kill|nuke|scratch|ditch|axe|take) (?P<words>.+?)"
-    r"(?: off)?(?P<list> (?:from|off|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks))?(?: for good| permanently| completely)?",
+    r"(?: off)?(?P<list> (?:from|off|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks))?(?: for good| permanently| completely| altogether| entirely| too| as well| again)?",
     re.IGNORECASE,
 )
 _VERB_ONLY: Final = {
@@ -49,6 +49,15 @@ _UNNEEDED: Final = re.compile(
     re.IGNORECASE,
 )
 
+_FINISHED: Final = re.compile(
+    r"(?:just |already |finally )*(?:finished|completed|wrapped up|done with|did|ticked off|checked off|knocked out|sorted(?: out)?|taken care of|took care of|dealt with|handled)(?: with)? (?:the |my |our )?",
+    re.IGNORECASE,
+)
+_LATELY: Final = re.compile(
+    r",? (?:this (?:morning|afternoon|evening)|earlier(?: today| this week)?|today|yesterday|last night|just now|already|over the weekend|(?:a|an|one|two|\d+|half an|a couple of) (?:minute|while|moment|hour|day)s? ago)$",
+    re.IGNORECASE,
+)
+"""When something was done: no part of its name."""
 _TOLD: Final = re.compile(
     r"i(?:'ve| have)? (?:just |already |finally )?(?:\w+ed|bought|sent|paid|made|wrote|took|got|went|read|sold|built|met|rang|brought|fed) (?P<words>\S.{0,100})",
     re.IGNORECASE,
@@ -66,7 +75,7 @@ _POINTED: Final = re.compile(
 
 def completing(said: Said, context: Context) -> Candidate | Reading | None:
     """Return what `said` completes."""
-    words = said.words
+    words = _LATELY.sub("", said.words)
     if _VERB_ONLY["complete"].fullmatch(words):
         shown = target(said, "it", context)
         return _chosen("complete_task", (Target(Kind.OPEN, shown.ids),), words, sure=True)
@@ -121,7 +130,7 @@ def pointing(said: Said) -> Ask | None:
 def _that(said: Said, context: Context) -> Candidate | Reading:
     """`I already called the plumber, mark that task done`: what was told names the task, unless one was just shown."""
     told = _THAT.match(said.words)
-    words = said.plain(told[1]) if told else ""
+    words = _FINISHED.sub("", said.plain(told[1])) if told else ""
     if numbered := re.search(REFERENCE, words, re.IGNORECASE):
         return _chosen("complete_task", (target(said, numbered.group(), context),), said.words, sure=True)
     shown = target(said, "it", context)

@@ -18,7 +18,7 @@ _BOUNDARY: Final = re.compile(
     rf"|(?<=\d) (?=(?:its|it's|it is|they're|was|which)\b)|(?<={MARK}) (?=(?:its|it's|it is)\b)",
     re.IGNORECASE,
 )
-_COMMANDING: Final = re.compile(
+COMMANDING: Final = re.compile(
     r"(?:and |so |please |also |then |maybe |you (?:can|may|could|should|must) |just )*(?:delete|remove|complete|finish|mark|tick|check off|close|cancel|rename|update|change|move|push|postpone|reschedule|add|create|remind|put|set|make|show|list|reopen|resend|retry|ack|acknowledge|reconcile|run|compare|check|explain|find|search|send|drop|scrap|erase|get rid|clear|wipe|don't|do not|dont|never|stop|leave|keep|ignore|disregard)\b",
     re.IGNORECASE,
 )
@@ -49,7 +49,7 @@ _BEGUN: Final = (
     # the end of a command comes first: "every monday remind me to", "I want task 3 deleted"
     (
         re.compile(
-            r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b[^,:]{0,45}?),? (?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+)",
+            r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b[^,:]{0,45}?),? (?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+|(?:i|we)(?:'ve| have)? (?:really |also )?(?:need|have|must|got|ought|should)(?: to)? .+)",
             re.IGNORECASE | re.DOTALL,
         ),
         r"\g<command> \g<when>",
@@ -133,7 +133,7 @@ def _is_clause(part: str) -> bool:
 
 def _says_nothing(part: str) -> bool:
     """Whether a part has neither a command of its own nor the words of somebody else."""
-    return not _REPORTED.search(part) and not any(_COMMANDING.match(piece) for piece in _BOUNDARY.split(part) if piece)
+    return not _REPORTED.search(part) and not any(COMMANDING.match(piece) for piece in _BOUNDARY.split(part) if piece)
 
 
 def meant(command: str, before: str, find: str | None = None) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 from mainstem.assistant.local.bookings import explaining, reconciling
 from mainstem.assistant.local.candidates import OTHER_CHANGES, Candidate, labelled
 from mainstem.assistant.local.customers import journey
+from mainstem.assistant.local.frames import COMMANDING
 from mainstem.assistant.local.links import clicks, links
 from mainstem.assistant.local.said import Said
 from mainstem.assistant.local.slots import number
@@ -64,7 +65,11 @@ def _shown(context: Context, kind: str, words: str) -> int | None:
 
 def _acknowledge(said: Said, context: Context) -> Candidate | Reading | None:
     verb = _ACK.search(said.words)
-    if verb is None or re.match(r"(?:show|list|what|which|any|how|who|when|is|are|find)\b", said.words, re.IGNORECASE):
+    if (
+        verb is None
+        or COMMANDING.match(said.words[: verb.start()])
+        or re.match(r"(?:show|list|what|which|any|how|who|when|is|are|find)\b", said.words, re.IGNORECASE)
+    ):
         return None
     found = _ALERT_ID.search(said.words)
     alert = number(found[1] or found[2] or found[3]) if found else _shown(context, "alert", said.words)

@@ -31,6 +31,7 @@ _WITHOUT_NOUN: Final = re.compile(
     r"|which (?:ones|one|of them|of these)? ?(?:is|are|have|has)(?: still| not| been| yet)* (?:pending|open|left|overdue|late|due|done|completed|finished|unfinished|urgent)\b.*"
     r"|(?:(?:show|list|tell|give|let)(?: me)?(?: see)? )?what (?:needs|has|remains|is left) to be done\b.*|(?:show|list|display|find|give me) (?:me )?(?:everything|all|anything|things|stuff)(?: that is| that's)? (?:labell?ed|tagged|with|under|about)\b.*"
     r"|(?:how|what) (?:does|do|will|would) (?:my )?(?:today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday|(?:this|next) week(?:end)?|day|week|(?:to-?do |task )?list|schedule|agenda|plate)\b.* look(?: like)?\b.*|(?:how|what) (?:does|do) (?:my )?.{0,30}\b(?:list|day|week|schedule|agenda|tasks|to-?dos)\b look(?: like)?\b.*"
+    r"|(?:am i|are we) (?:overdue|late|behind)\b.*|how (?:much|many)(?: things| stuff)? (?:is|are|do i have|do we have|have i got|have we got|did i|has been|have i|have we)\b.*\b(?:left|to do|to get done|pending|open|overdue|remaining|due|get done|done|finish(?:ed)?|complete(?:d)?)\b.*"
     r"|(?:overdue|pending|completed|finished|unfinished)[?.!]*|have i (?:done|finished|completed) (?:anything|everything)\b.*|what (?:am i|are we) (?:(?:supposed|meant|going) to (?:do|be doing|get done|finish)|doing)\b.*|what's (?:for )?(?:today|tomorrow)\b.*",
     re.IGNORECASE,
 )
@@ -73,6 +74,10 @@ _HUB: Final = re.compile(
     r"\b(?:alerts?|web ?hooks?|endpoints?|links?|bookings?|orders?|deliver(?:y|ies)|customers?|events?)\b",
     re.IGNORECASE,
 )
+_LIST_OF: Final = re.compile(
+    r"\blist of (?:all |any |every )*(?:the |our |my |open |current |active |tracked |failing )*(?:alerts?|web ?hooks?|endpoints?|links?|bookings?|orders?|deliver(?:y|ies)|customers?|events?)\b",
+    re.IGNORECASE,
+)
 _NOT_LISTS: Final = re.compile(
     r"(?:what (?:happens|happened|would|does(?!.* look like\b)|do you|did you|if|makes)|which (?:way|of us)|how (?:do|can|to|does|did))\b",
     re.IGNORECASE,
@@ -91,7 +96,7 @@ def listing(said: Said, context: Context) -> Act | None:
     named = _PLURAL.fullmatch(words) or (_SHOWING.match(words) and _NOUN.search(words, len(words.split(" ", 1)[0])))
     if not named and (_HUB.search(_LABEL.sub("", words)) or not _WITHOUT_NOUN.fullmatch(words)):
         return None
-    if _OTHERS.search(words) or _NOT_LISTS.match(words) or _REFERENCE.search(words):
+    if _LIST_OF.search(words) or _OTHERS.search(words) or _NOT_LISTS.match(words) or _REFERENCE.search(words):
         return None
     arguments: dict[str, object] = {"status": "all"}
     rest = words
@@ -140,7 +145,7 @@ def _searched(said: Said, words: str, context: Context) -> tuple[str, str] | Non
     text = re.sub(r" in (?:them|it|the title|the name)$", "", text, flags=re.IGNORECASE)
     before = words[: found.start()]
     if not text or re.fullmatch(
-        r"(?:my |the |our )?(?:(?:to-?do |todo |task )?list|plate|agenda|schedule|today|it|me|them|priority|labels?|tags?).*|.* (?:ones|stuff|things)",
+        r"(?:my |the |our )?(?:(?:to-?do |todo |task )?list|plate|agenda|schedule|today|it|me|them|anything|everything|something|priority|labels?|tags?).*|.* (?:ones|stuff|things)",
         text,
         re.IGNORECASE,
     ):
@@ -150,7 +155,7 @@ def _searched(said: Said, words: str, context: Context) -> tuple[str, str] | Non
         return None
     if at and not found["wanted"] and at.start > 3:
         return text[: at.start - 3].strip(), f"{before} {text[at.start - 3 :]}"
-    return text, before
+    return re.sub(r" (?:to-?do |task )?list$", "", text, flags=re.IGNORECASE), before
 
 
 def _due(words: str, context: Context) -> str | None:
@@ -158,6 +163,8 @@ def _due(words: str, context: Context) -> str | None:
     if re.search(r"\b(?:overdue|past due|late|missed)\b", words, re.IGNORECASE):
         return "overdue"
     today = context.now.astimezone(context.zone).date()
+    if re.search(r"\btoday (?:and|or|through|until|&) tomorrow\b", words, re.IGNORECASE):
+        return f"{today}/{today + timedelta(days=1)}"
     if period := _PERIODS.search(words):
         return _period(period, today)
     if re.search(r"\b(?:right|just) now\b", words, re.IGNORECASE):

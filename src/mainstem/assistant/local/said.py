@@ -76,6 +76,12 @@ class Said:
         return self.quotations[place] if place < len(self.quotations) else ""
 
 
+_FIRST_THING: Final = re.compile(
+    r"\bfirst thing (?:in the morning )?(?P<day>tomorrow|(?:on |this |next )?(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b(?! morning)|\b(?P<before>tomorrow|(?:mon|tues|wednes|thurs|fri|satur|sun)day),? first thing\b",
+    re.IGNORECASE,
+)
+
+
 def said(text: str) -> Said:
     """Return `text` made ready; its line breaks stay, other blanks become one."""
     clean = _PRIVATE.sub(" ", unicodedata.normalize("NFC", text)).translate(_QUOTES)
@@ -88,7 +94,7 @@ def said(text: str) -> Said:
         quotations.append(found.group())
         return chr(_FIRST_MARK + len(quotations) - 1)
 
-    words = _QUOTED.sub(hide, clean)
+    words = _FIRST_THING.sub(lambda found: f"{found['day'] or found['before']} morning", _QUOTED.sub(hide, clean))
     return Said(_bare(words), tuple(quotations), _asks(words), words)
 
 

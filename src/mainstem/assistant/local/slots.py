@@ -99,7 +99,7 @@ def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
     arguments: dict[str, object] = {}
     rest = _AS_TASK.sub("", _LISTS.sub("", _ADDED_ABOVE.sub("", fragment), count=1)).strip()
     head, _, more = rest.partition("\n")
-    head, said_of_it = _said_of_it(head)
+    head, said_of_it = _said_of_it(_opened(head, context))
     head = _OF_MONTHS.sub(lambda of: f"every {'1st' if of['day'].lower() == 'first' else of['day']}", head)
     if found := _DESCRIBED.search(head):
         head, more = head[: found.start()], found[1]
@@ -131,6 +131,21 @@ def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
     if more.strip():
         arguments["description"] = said.plain(more)[:LONGEST_DESCRIPTION].strip()
     return {"title": title, **arguments}
+
+
+def _opened(head: str, context: Context) -> str:
+    """Return a title whose brackets at the end have nothing but its date, priority or label in them, without the brackets."""
+    found = re.search(r"[ ,]*\(([^()]{2,80})\)[.!]?$", head)
+    if found is None or not found.start():
+        return head
+    for part in re.split(r", ?", found[1]):
+        at = dated(part, context)
+        known = (at and at.end - at.start == len(part)) or _PRIORITY_IN.fullmatch(part) or _LABEL_IN.fullmatch(part)
+        if not known and not re.fullmatch(
+            rf"{PRIORITY}|asap|(?:labell?ed|tagged|label:?|tag:?) #?[\w-]+", part, re.IGNORECASE
+        ):
+            return head
+    return f"{head[: found.start()]}, {found[1]}"
 
 
 def _said_of_it(head: str) -> tuple[str, dict[str, object]]:

@@ -21,6 +21,7 @@ _THANKS: Final = re.compile(
     r"(?:(?:many |no )?thanks|thank you|thx|ty|cheers|much appreciated|great|perfect|awesome|nice|cool|ok|okay|alright|all right|good|got it|fine|well done|super|lovely|excellent|wonderful)(?:[ ,!.]*(?:thanks|thank you|a lot|a bunch|a million|so much|ever so much|very much|great|job|work|good|cool|perfect|again|then|(?:that's|that is|thats) (?:all|it|everything|me done)(?: (?:i need|i needed))?(?: for)?(?: now| today| the moment)?|thats all|that is all|that was (?:all|it|great|quick|helpful|perfect)|that'?ll be all|you|for (?:your|the|all the|all your) help|(?:you(?:'ve| have) been|you are|you're) (?:a )?(?:great|very|so|big|huge|wonderful|real)? ?(?:help\w*|lifesaver|star|the best|great)|today|now|everything|very helpful|helpful|have a (?:nice|good|great|lovely) (?:day|evening|one|weekend)|bye))*",
     re.IGNORECASE,
 )
+_THANKING: Final = re.compile(r"(?:many thanks|thanks|thank you|thx|cheers|much appreciated)\b.{0,80}$", re.IGNORECASE)
 _BYE: Final = re.compile(
     r"(?:bye|goodbye|good bye|see you|see ya|later|cu|that's it|that's all|thats all|that is all|nothing else)(?: later| bye| soon| for now| then| tomorrow)*",
     re.IGNORECASE,
@@ -84,6 +85,11 @@ def small(said: Said) -> Talk | None:
     if _NEVER_MIND.fullmatch(words):
         return Talk("All right, nothing is done.")
     return None
+
+
+def thanked(said: Said) -> Talk | None:
+    """Return the answer to thanks of whatever words, where nothing else was read in them."""
+    return Talk("You are welcome.") if _THANKING.match(said.whole) and not said.asked else None
 
 
 def guarded_against(said: Said) -> Refuse | None:

@@ -25,7 +25,9 @@ def unknown(words: Said, context: Context) -> Reading:
     """Return what to say to words that no rule knows."""
     if len(words.words) > LONGEST:
         return Refuse(talk.TOO_LONG)
-    return guards.left_alone(words) or talk.about(words) or _near(words) or _offered(words, context)
+    return (
+        guards.left_alone(words) or talk.about(words) or talk.thanked(words) or _near(words) or _offered(words, context)
+    )
 
 
 def _near(words: Said) -> Act | None:
