@@ -10,7 +10,7 @@ from mainstem.assistant.local.terms import Act, Ask, Context, Reading
 
 _NOUN: Final = r"(?:note to self|task|to-?do|to do|reminder|todo item|item|entry|action item|note)"
 _EXPLICIT: Final = re.compile(
-    rf"(?:add(?: in)?|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|pop(?: in)?|book(?: in)?|write(?: down)?|jot down|schedule|file|give me|i need|i want|i have)"
+    rf"(?:add(?: in)?|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|pop(?: in)?|book(?: in)?|write(?: down)?|jot down|note(?: down)?|schedule|file|give me|i need|i want|i have)"
     rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?,? )?(?:new )?(?:recurring |repeating |quick |small |little )?(?:(?P<often>daily|weekly|monthly|yearly|quarterly) )?"
     rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?:,? (?:labell?ed|tagged)(?: as| with)? #?(?P<label>[\w-]{{1,50}})(?! (?:as|with)\b))?(?=$|[\s:,-])(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
@@ -27,7 +27,7 @@ _LEADS: Final = re.compile(
     r"|(?:add|put|write)(?: the following)? (?:to|on|in) (?:my|the|our) (?:to-?do |todo |task )?(?:list|tasks|todos)[:,]? (?:that |to )?"
     r"|(?:i|we|you) (?:really |also |still )?(?:must|should|can|may)(?: not|n't) forget(?: to| about)? "
     r"|(?:i|we)(?:'ll| will)? (?:really |also |still |just )?(?:need to|needs to|have to|must|should|ought to|gotta|got to|'ve got to|have got to|need)(?: to)? (?:really |also |just |definitely )?(?:remember(?: to)? |be reminded (?:to|of) )?"
-    r"|(?:i've|we've) got to |gotta |(?:got|need|have) to |remember(?: to| that|:)? |jot(?: (?:this|that|it))? down(?: for me)?[:,]? (?:that |this: )?|note(?: down| to self)?[:,] |note that |write down[:,]? (?:that )?"
+    r"|(?:i've|we've) got to |gotta |(?:got|need|have) to |remember(?: to| that|:)? |jot(?: (?:this|that|it))? down(?: for me)?[:,]? (?:that |this: )?|note(?: down| to self)?[:,] |note (?:down )?(?:that |to )|write down[:,]? (?:that )?"
     r"|(?:make|take) a note(?: to| of| that| about|:)? |(?:make|be) sure (?:i|we|to|that i|that we) (?:remember to |don't forget to )?|keep in mind (?:to |that )?"
     r"|(?:i|we)(?:'d like| want| need) (?:a )?reminders? (?:to|about|for|of) |wake me )(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,

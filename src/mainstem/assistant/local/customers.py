@@ -9,7 +9,7 @@ from mainstem.assistant.local.terms import Act, Ask
 _EMAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")
 _CUSTOMER: Final = re.compile(
     rf"(?P<visitor>\b(?:[vuh]:|visitor_|cust_|customer_)[^\s?,!]+)|(?P<email>{_EMAIL.pattern})"
-    rf"|\b(?:customer|client|visitor|person|user|contact|guest)(?: with)?(?: the)?(?: id| number| no\.?)? #?(?P<key>(?=[^\s?]*[\d@:_])[^\s?,!]+)"
+    rf"|\b(?:customer|client|visitor|person|user|contact|guest)(?: with)?(?: the)?(?: id| number| no\.?)? #?(?P<key>(?=[^\s?]*[\d@_]|[^\s?]*:[^\s?])[^\s?,!]+)"
     r"|\b(?:journey|history|timeline|path|touch ?points?) (?:of|for) (?:the )?(?:customer |guest |client |visitor )?(?P<named>(?=[^\s?]*[\d_])[\w.:-]+)",
     re.IGNORECASE,
 )

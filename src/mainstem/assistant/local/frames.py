@@ -28,7 +28,7 @@ _REPORTED: Final = re.compile(
 )
 _CLAUSE: Final = re.compile(
     r"(?:(?:it|that|this|i|we|he|she|they|you|there|these|those|who|which)(?:'\w+)?\b|its\b|(?:the|a|an|my|our|his|her|their|no) (?:\w+ ){1,3}?(?:\w*n't|is|are|was|were|has|have|had|can|will|did|does|never|always|just|now|\w+ed|came|went|got|said no)\b"
-    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|wants|needs|said no|\w*n't|\w{2,}ed)\b)",
+    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|took|gave|left|made|did|paid|bought|sold|sent|found|kept|broke|ran|fell|wants|needs|said no|\w*n't|\w{2,}ed)\b)",
     re.IGNORECASE,
 )
 _TELLING: Final = re.compile(rf"\b{PRIORITY}\b|\bprio|\basap\b|#|\blabel|\btag", re.IGNORECASE)
@@ -45,33 +45,23 @@ _ALL_DONE: Final = re.compile(
     r"(?:check|tick|cross|strike|mark|close|set|complete|finish) (?:it|that|this|that one|this one|them|the task)(?: (?:off|out|as|to|be|done|complete|completed|finished|closed|my|the|list|from|now))*",
     re.IGNORECASE,
 )
-_BEGUN: Final = (
-    # the end of a command comes first: "every monday remind me to", "I want task 3 deleted"
-    (
-        re.compile(
-            r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b[^,:]{0,45}?),? (?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+|(?:i|we)(?:'ve| have)? (?:really |also )?(?:need|have|must|got|ought|should)(?: to)? .+)",
-            re.IGNORECASE | re.DOTALL,
-        ),
-        r"\g<command> \g<when>",
-    ),
-    (
-        re.compile(
-            rf"(?:have|get|see|i want|i need|i'd like|i would like|we want|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|number \d+|(?:first|second|third|fourth|fifth|last|other) (?:one|{TASK})|it|{MARK}(?: {TASK})?)) (?P<verb>delet|remov|complet|finish|clos)e?d",
-            re.IGNORECASE,
-        ),
-        None,
-    ),
-    (
-        re.compile(
-            rf"(?:have|get|see|i want|i need|i'd like|i would like|want) (?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|number \d+|(?:first|second|third|fourth|fifth|last|other) (?:one|{TASK})|it|{MARK}(?: {TASK})?)) (?P<verb>moved|postponed|pushed|rescheduled|marked|renamed|set|changed) (?P<more>.+)",
-            re.IGNORECASE,
-        ),
-        None,
+_DATE_FIRST: Final = re.compile(
+    r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b[^,:]{0,45}?),? "
+    r"(?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+|(?:i|we)(?:'ve| have)? (?:really |also )?(?:need|have|must|got|ought|should)(?: to)? .+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_WHAT: Final = rf"(?P<what>(?:the |my |our |that |this )?(?:[^,]+ {TASK}|{TASK} ?#?{NUMBER}|#\d+|number \d+|(?:first|second|third|fourth|fifth|last|other) (?:one|{TASK})|it|{MARK}(?: {TASK})?))"
+_VERB: Final = r"(?P<verb>deleted|removed|completed|finished|closed|moved|postponed|pushed|rescheduled|marked|renamed|set|changed|reopened)(?P<more> .+)?"
+_VERB_LAST: Final = (
+    re.compile(rf"(?:have|get|see|i want|i need|i'd like|i would like|we want|want) {_WHAT} {_VERB}", re.IGNORECASE),
+    re.compile(
+        rf"{_WHAT} (?:can|may|should|must|has to|needs to) (?:now |also |please )?be {_VERB}",
+        re.IGNORECASE,
     ),
 )
 _VERBS: Final = {
-    "delet": "delete", "remov": "remove", "complet": "complete", "finish": "complete", "clos": "close", "moved": "move", "postponed": "postpone",
-    "pushed": "push", "rescheduled": "reschedule", "marked": "mark", "renamed": "rename", "set": "set", "changed": "change",
+    "deleted": "delete", "removed": "remove", "completed": "complete", "finished": "complete", "closed": "close", "moved": "move", "postponed": "postpone",
+    "pushed": "push", "rescheduled": "reschedule", "marked": "mark", "renamed": "rename", "set": "set", "changed": "change", "reopened": "reopen",
 }  # fmt: skip
 
 
@@ -95,12 +85,11 @@ class Framed:
 
 def turned(words: str) -> str:
     """Return a command whose verb came last, or whose date came first, the other way round."""
-    for pattern, new in _BEGUN:
+    if found := _DATE_FIRST.fullmatch(words):
+        return f"{found['command']} {found['when']}"
+    for pattern in _VERB_LAST:
         if found := pattern.fullmatch(words):
-            if new is not None:
-                return found.expand(new)
-            more = found.groupdict().get("more")
-            return f"{_VERBS[found['verb'].lower()]} {found['what']}{f' {more}' if more else ''}"
+            return f"{_VERBS[found['verb'].lower()]} {found['what']}{found['more'] or ''}"
     return words
 
 
@@ -136,10 +125,10 @@ def _says_nothing(part: str) -> bool:
     return not _REPORTED.search(part) and not any(COMMANDING.match(piece) for piece in _BOUNDARY.split(part) if piece)
 
 
-def meant(command: str, before: str, find: str | None = None) -> str:
-    """Return a command with the number, or the name, that was said before it in place of "it"."""
-    if find:
-        return _IT.sub(f"the {find} task", _ITS.sub(f"the {find} task's ", command), count=1)
+def meant(command: str, before: str, name: str | None = None) -> str:
+    """Return a command with what was named before it in place of "it"; `name`: what that is, where it is known."""
+    if name:
+        return _IT.sub(name, _ITS.sub(f"{name}'s ", command), count=1)
     numbered = list(_NUMBERED.finditer(before))
     if len(numbered) != 1:
         return command

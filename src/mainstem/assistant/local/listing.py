@@ -10,7 +10,7 @@ from mainstem.assistant.local.terms import Act, Context
 
 _TASKS: Final = r"(?:tasks?|to-?dos?|to do list|(?:to-?do |task |todo )?list|todo items|items|reminders|agenda|plate|assignments|chores|errands|jobs)"
 _SHOWING: Final = re.compile(
-    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get|fetch|print|read|check|open|pull up|where|overview|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
+    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get|fetch|print|read|check|open|pull up|bring up|dig up|dig out|where|overview|an overview|a list|the list|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
     re.IGNORECASE,
 )
 _NOUN: Final = re.compile(rf"\b{_TASKS}\b", re.IGNORECASE)
@@ -31,6 +31,8 @@ _WITHOUT_NOUN: Final = re.compile(
     r"|which (?:ones|one|of them|of these)? ?(?:is|are|have|has)(?: still| not| been| yet)* (?:pending|open|left|overdue|late|due|done|completed|finished|unfinished|urgent)\b.*"
     r"|(?:(?:show|list|tell|give|let)(?: me)?(?: see)? )?what (?:needs|has|remains|is left) to be done\b.*|(?:show|list|display|find|give me) (?:me )?(?:everything|all|anything|things|stuff)(?: that is| that's)? (?:labell?ed|tagged|with|under|about)\b.*"
     r"|(?:how|what) (?:does|do|will|would) (?:my )?(?:today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday|(?:this|next) week(?:end)?|day|week|(?:to-?do |task )?list|schedule|agenda|plate)\b.* look(?: like)?\b.*|(?:how|what) (?:does|do) (?:my )?.{0,30}\b(?:list|day|week|schedule|agenda|tasks|to-?dos)\b look(?: like)?\b.*"
+    r"|(?:what's|what is|whats) (?:the|my|our) (?:plan|agenda|schedule)(?: like)?\b.*|(?:anything|everything|all|things|stuff)(?: else)? (?:that |which )?(?:still |also )?(?:is |are |'s |has |have |needs? |must )(?:to |still )*(?:happen|be done|get done|due|open|pending|left|overdue|late|outstanding)\b.*"
+    r"|(?:(?:show|give|list|tell|get|find|pull up|bring up|see|view)(?: me)? )?(?:everything|anything|all|things|stuff)(?: that's| that is| that are| which is| which are|'s)? (?:still )?(?:due|open|pending|left|overdue|late|outstanding|labell?ed|tagged|with the (?:label|tag))\b.*"
     r"|(?:am i|are we) (?:overdue|late|behind)\b.*|how (?:much|many)(?: things| stuff)? (?:is|are|do i have|do we have|have i got|have we got|did i|has been|have i|have we)\b.*\b(?:left|to do|to get done|pending|open|overdue|remaining|due|get done|done|finish(?:ed)?|complete(?:d)?)\b.*"
     r"|(?:overdue|pending|completed|finished|unfinished)[?.!]*|have i (?:done|finished|completed) (?:anything|everything)\b.*|what (?:am i|are we) (?:(?:supposed|meant|going) to (?:do|be doing|get done|finish)|doing)\b.*|what's (?:for )?(?:today|tomorrow)\b.*",
     re.IGNORECASE,
@@ -74,6 +76,13 @@ _HUB: Final = re.compile(
     r"\b(?:alerts?|web ?hooks?|endpoints?|links?|bookings?|orders?|deliver(?:y|ies)|customers?|events?)\b",
     re.IGNORECASE,
 )
+_PURPOSE: Final = re.compile(
+    r",? (?:so (?:that )?(?:i|we)|so as to|in order to|because|before (?:i|we)|while (?:i|we)) .+$", re.IGNORECASE
+)
+"""What a list is wanted for."""
+_TASK_NOUN: Final = re.compile(
+    r"\b(?:tasks?|to-?dos?|todo|to do|items|reminders|(?:my|our) list|chores|errands|jobs|assignments)\b", re.IGNORECASE
+)
 _LIST_OF: Final = re.compile(
     r"\blist of (?:all |any |every )*(?:the |our |my |open |current |active |tracked |failing )*(?:alerts?|web ?hooks?|endpoints?|links?|bookings?|orders?|deliver(?:y|ies)|customers?|events?)\b",
     re.IGNORECASE,
@@ -91,10 +100,12 @@ _OTHERS: Final = re.compile(
 
 def listing(said: Said, context: Context) -> Act | None:
     """Return the list of tasks that `said` asks for."""
-    words = said.words.rstrip("?!. ")
+    words = _PURPOSE.sub("", said.words.rstrip("?!. "))
     # the verb "list" is no list
     named = _PLURAL.fullmatch(words) or (_SHOWING.match(words) and _NOUN.search(words, len(words.split(" ", 1)[0])))
     if not named and (_HUB.search(_LABEL.sub("", words)) or not _WITHOUT_NOUN.fullmatch(words)):
+        return None
+    if named and _HUB.search(_LABEL.sub("", words)) and not _TASK_NOUN.search(words):
         return None
     if _LIST_OF.search(words) or _OTHERS.search(words) or _NOT_LISTS.match(words) or _REFERENCE.search(words):
         return None

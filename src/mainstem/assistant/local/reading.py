@@ -15,22 +15,19 @@ from mainstem.assistant.local import answers, guards, talk
 from mainstem.assistant.local.adding import adding
 from mainstem.assistant.local.candidates import CHANGING, FINAL, Candidate, labelled
 from mainstem.assistant.local.changing import completing, deleting, pointing, told
-from mainstem.assistant.local.frames import framed, meant, told_and_ticked, turned
+from mainstem.assistant.local.clauses import differ, several
+from mainstem.assistant.local.frames import framed, told_and_ticked, turned
 from mainstem.assistant.local.hub import hub
 from mainstem.assistant.local.listing import listing
 from mainstem.assistant.local.said import LONGEST, MARK, Said, said
 from mainstem.assistant.local.similar import slip
-from mainstem.assistant.local.slots import PRIORITY, dated
+from mainstem.assistant.local.slots import dated
 from mainstem.assistant.local.terms import Act, Ask, Context, Mentioned, Option, Question, Reading, Refuse, Talk
 from mainstem.assistant.local.unknown import SHOWING, unknown
 from mainstem.assistant.local.updating import updating
 
 __all__ = ["Act", "Ask", "Context", "Mentioned", "Option", "Question", "Reading", "Refuse", "Talk", "understand"]
 
-_CLAUSES: Final = re.compile(
-    r",? and (?:then |also |please )*|,? then |; ?|, (?=(?:due|low|high|medium|top|urgent)\b[^,]*$)|\n|(?<=[a-z\d\ue000-\ue03f])[.!?] +",
-    re.IGNORECASE,
-)
 _OR: Final = re.compile(r",? or (?:else |maybe |rather )?", re.IGNORECASE)
 _TYPED: Final = (
     "delete",
@@ -49,11 +46,6 @@ _TYPED: Final = (
 )
 _DETAILED: Final = frozenset({"add_task", "list_tasks", "update_task"})
 """Tools that take dates, priorities and labels."""
-_MORE_OF_IT: Final = re.compile(rf"due\b|(?:to )?{PRIORITY}(?:[- ]prio(?:rity)?)$|urgent$", re.IGNORECASE)
-"""What goes on with a change that has begun: `make it low priority and due monday`."""
-_MOST_CLAUSES: Final = 10
-_WORDLESS: Final = frozenset({"run_reconciliation", "list_alerts", "failing_webhooks"})
-"""Tools that take no words: what follows one is not part of it."""
 
 
 def understand(text: str, context: Context) -> Reading:
@@ -116,16 +108,13 @@ def _commanded(words: Said, context: Context) -> Reading | None:
         return None
     if (found := talk.guarded_against(words) or _alternatives(words, context)) is not None:
         return found
-    single, several = _single(words, context), _several(words, context)
-    if isinstance(single, Act) and isinstance(several, Act) and _differ(single, several):
-        options = tuple(Option(labelled(act), act) for act in (single, several))
+    single, all_of_it = _single(words, context), several(words, context, _clause)
+    if isinstance(single, Act) and isinstance(all_of_it, Act) and differ(single, all_of_it):
+        options = tuple(Option(labelled(act), act) for act in (single, all_of_it))
         return Ask("Is that one thing to do, or several?", options)
-    return single if several is None or (isinstance(single, Act | Refuse) and not isinstance(several, Act)) else several
-
-
-def _differ(single: Act, several: Act) -> bool:
-    """Whether one reading isn't just the beginning of the other."""
-    return single.tool not in _WORDLESS and (single.arguments, single.find) != (several.arguments, several.find)
+    if all_of_it is None or (isinstance(single, Act | Refuse) and not isinstance(all_of_it, Act)):
+        return single
+    return all_of_it
 
 
 def _added(words: Said, context: Context) -> Reading | None:
@@ -208,55 +197,6 @@ def _offer(reading: Reading | None) -> Act | None:
     if isinstance(reading, Act):
         return reading
     return reading.options[0].reading if isinstance(reading, Ask) and len(reading.options) == 1 else None
-
-
-def _several(words: Said, context: Context) -> Reading | None:
-    """Return several commands in one sentence; all of its clauses must be commands, or talk before the last one."""
-    parts = [part for part in _CLAUSES.split(words.words) if part.strip()]
-    if not 2 <= len(parts) <= _MOST_CLAUSES:
-        return None
-    readings: list[Reading | None] = []
-    for at, clause in enumerate(parts):
-        named = next((one.find for one in readings if isinstance(one, Act) and one.find), None)
-        part = f"set it {clause}" if at and _MORE_OF_IT.match(clause) else clause
-        readings.append(_clause(words.part(meant(part, " ".join(parts[:at]), named)), context))
-    acts = [reading for reading in readings if isinstance(reading, Act)]
-    if len(acts) == len(readings):
-        return _all_of(words, acts)
-    if None not in readings:
-        return next(reading for reading in readings if not isinstance(reading, Act))
-    last = readings[-1]
-    if (
-        isinstance(last, Act)
-        and last.tool in {"add_task", "list_tasks"}
-        and all(reading is None for reading in readings[:-1])
-    ):
-        return last
-    only = acts[0] if len(acts) == 1 else None
-    if only and only.tool in CHANGING and all(reading is None or reading is only for reading in readings):
-        return Ask(
-            f"I understood only a part of it. Shall I {labelled(only, low=True)}?", (Option(labelled(only), only),)
-        )
-    return None
-
-
-def _all_of(words: Said, acts: list[Act]) -> Reading:
-    """Return several acts as one; what is final isn't done on words with a negation among them."""
-    flat: list[Act] = []
-    for each in (each for act in acts for each in (Act(act.tool, act.arguments, act.confidence, act.find), *act.then)):
-        if flat and each.tool == flat[-1].tool == "update_task" and _object(each) == _object(flat[-1]):
-            # one change of two things
-            flat[-1] = Act("update_task", flat[-1].arguments | each.arguments, each.confidence, each.find)
-        else:
-            flat.append(each)
-    whole = Act(flat[0].tool, flat[0].arguments, 0.9, flat[0].find, tuple(flat[1:]))
-    if guards.negated(words.words) and any(act.tool in FINAL for act in flat):
-        return guards.left_alone(words) or guards.confirmed(whole)
-    return whole
-
-
-def _object(act: Act) -> tuple[object, str | None]:
-    return act.arguments.get("task_id"), act.find
 
 
 def _clause(words: Said, context: Context) -> Reading | None:

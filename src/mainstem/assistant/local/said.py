@@ -31,7 +31,7 @@ _POLITE: Final = re.compile(
     r"|(?:please|pls|plz|kindly|hey|hi|hello|ok|okay|so|well|now|just|then|also|assistant|yes|oh|and|quickly)\b[,!.:]?\s+"
     r"|(?:can|could|would|will) (?:you|u) (?:please |kindly |also |just )?(?=\w)"
     r"|(?:can|could|may) (?:i|we) (?:please |just |also )?(?=(?:see|have a look|add|create|put|pop|schedule|set|move|push|reschedule|postpone|get a list|get the)\b)"
-    r"|(?:i'd|i would) (?:like|love)(?: you)? to\s+(?:know\s+(?=wh|how|if)|see\s+(?=wh|how))?|i want(?: you)? to\s+|i wanna\s+|let'?s\s+(?!see)|would you mind\s+"
+    r"|(?:i'd|i would) (?:like|love)(?: you)? to\s+(?:know\s+(?=wh|how|if)|see\s+(?=wh|how))?|(?:i'd|i would) like (?=(?:a |an |the )(?:list|overview|summary)\b)|i want(?: you)? to\s+|i wanna\s+|let'?s\s+(?!see)|would you mind\s+"
     r"|(?:you can|you may|go ahead and|help me(?: to)?|feel free to|do me a favou?r and|(?:i )?need you to)\s+"
     r"|(?:so|be so) kind (?:as|and) to\s+|(?:be so kind (?:as )?(?:to|and)|be able to|be possible(?: for you)? to)\s+|would it be possible(?: for you)? to\s+"
     r"|(?:could|can|may|might) (?:i|we) (?:ask|trouble|get|bother) you to\s+|(?:i was wondering|i wonder|i am wondering|i'm wondering|do you think|any chance|is there any chance)(?: that)?(?: if)? you (?:could|can|would)\s+"
@@ -41,7 +41,9 @@ _POLITE: Final = re.compile(
     re.IGNORECASE,
 )
 _THANKS: Final = re.compile(
-    r"[\s,]*(?:,?\s*\b(?:please|pls|plz|thanks(?: a lot| so much)?|thank you(?: so much| very much)?|thx|for me|will you|would you|if you (?:can|could|would)|right now|now|right away|finally|at last))*[\s.!?]*$",
+    r"[\s,.!?]*(?:[,.!?]*\s*\b(?:pretty please|please|pls|plz|for me|will you|would you|if (?:you (?:can|could|would)|possible|that's (?:ok|okay|all right))|right now|now|right away|finally|at last"
+    r"|(?:many )?(?:thanks|thank you|thx|ta|cheers)(?: (?:a (?:lot|bunch|million|ton)|heaps|loads|tons|so much|very much|ever so much|again|in advance|mate|for (?:everything|that|(?:your|the|all your) help)))*"
+    r"|much appreciated|(?<=[,.!?] )(?:mate|darl|darling|love|dear|buddy|pal|friend|ok|okay|alright|woo+|yay|phew|hooray|haha|lol|sorry|will do|no rush|no hurry|whenever you can|when you can|when you get a chance|you(?:'re| are)? (?:a |an |the )?(?:\w+ ){0,2}(?:legend|star|champion|champ|best|lifesaver|gem|angel|hero|beauty)|you rock)))*[\s.!?]*$",
     re.IGNORECASE,
 )
 
@@ -112,5 +114,5 @@ def _bare(words: str) -> str:
         bare = bare[found.end() :]
     for short, full in _SHORT:
         bare = short.sub(full, bare)
-    tail = _THANKS.search(bare, max(0, len(bare) - 60))
+    tail = _THANKS.search(bare, max(0, len(bare) - 80))
     return (bare[: tail.start()] if tail and tail.start() > 0 else bare).strip()

@@ -39,7 +39,7 @@ _OF_MONTHS: Final = re.compile(
     re.IGNORECASE,
 )
 _ADDED_ABOVE: Final = re.compile(
-    r"[,;.]? (?:so |and |, )?(?:please |can you |could you |would you )*(?:add|put|note|remember|write|jot|save|track) (?:that|this|it)(?: down)?(?: (?:to|on|in) (?:my|the|our) (?:to-?do |task )?(?:tasks|list|to-?dos|todos))?(?: please)?$",
+    r"[,;.]? (?:so |and |, )?(?:please |can you |could you |would you )*(?:add|put|pop|stick|bung|chuck|throw|slot|get|note|remember|write|jot|save|track|log) (?:that|this|it)(?: down| in)?(?: (?:to|on|onto|in|into) (?:my|the|our) (?:to-?do |task )?(?:tasks|list|to-?dos|todos))?(?: please)?$",
     re.IGNORECASE,
 )
 _AND_IT: Final = re.compile(
@@ -64,7 +64,10 @@ _LISTS: Final = re.compile(
     r",? (?:to|on|onto|in|into) (?:(?:my|the|our) (?:(?:to-?do|todo|to do|task)s? ?)?(?:list|tasks|todos|to-?dos|tasklist)(?=\s|$|[,.!])|(?:(?:to-?do|todo|to do|task) list|tasks|todos|to-?dos)$)",
     re.IGNORECASE,
 )
-_AS_TASK: Final = re.compile(r" as (?:a |an |another |my )?(?:new )?(?:task|to-?do|reminder|todo item)$", re.IGNORECASE)
+_AS_TASK: Final = re.compile(
+    rf" as (?:a |an |another |my )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|todo item)$",
+    re.IGNORECASE,
+)
 _ARTICLE: Final = re.compile(r"^(?:the|my|our|that|this|a|an)\s+", re.IGNORECASE)
 
 
@@ -97,6 +100,8 @@ def dated(words: str, context: Context) -> when.Found | None:
 def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
     """Return the arguments of a new task: what is no date, label, priority or description is its title."""
     arguments: dict[str, object] = {}
+    if (as_task := _AS_TASK.search(fragment)) and as_task["priority"]:
+        arguments["priority"] = priority(as_task["priority"])
     rest = _AS_TASK.sub("", _LISTS.sub("", _ADDED_ABOVE.sub("", fragment), count=1)).strip()
     head, _, more = rest.partition("\n")
     head, said_of_it = _said_of_it(_opened(head, context))

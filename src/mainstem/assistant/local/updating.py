@@ -61,6 +61,7 @@ _DUES: Final = tuple(
         r"(?:give|add|set) (?:a |the )?(?:due date|deadline)(?: of| to)? (?P<due>.+) (?:to|for|on) OBJ",
         r"(?!(?:any|all|which|what|my|show|list)\b|[^\n]*\b(?:tasks|to-?dos|items|reminders)\b)OBJ,? due:? (?P<due>.+)",
         r"give OBJ a (?:due date|deadline)(?: of| on| for)? (?P<due>.+)",
+        r"(?:CHANGE|move) OBJ so (?:that )?(?:it's|it is|it) (?:due |is due )?(?P<due>.+)",
         r"repeat OBJ (?P<due>.+)",
     )
 )
@@ -73,7 +74,7 @@ _PRIORITIES: Final = tuple(
         r"CHANGE (?:the )?(?:priority (?:to |as )?PRI|PR2[- ]priority) (?:for|of|on|to) OBJ",
         r"CHANGE OBJ (?:with|to have|to be) (?:a |the )?(?:priority (?:of )?)?PRI(?:[- ]priority)?",
         r"(?:CHANGE|lower|raise|bump|increase|decrease|reduce|put) OBJ(?:'s)? prio(?:rity)? (?:up |down )?(?:to|as|:)? ?PRI",
-        r"OBJ (?:is|has|should be|should have|must be)(?: now| a| of)* PRI(?:[- ]priority)?",
+        r"OBJ (?:is|has|should be|should have|should get|must be|must have|needs to be|needs|deserves)(?: now| a| of| to be)* PRI(?:[- ]prio(?:rity)?)?",
     )
 )
 _LABELS: Final = tuple(
