@@ -222,6 +222,15 @@ HEAVY = [
     ("check booking " * 290)[:590],
     ("delete task 3 and " * 227)[:590],
     ("or and " * 100)[:590],
+    # as long as a command may be
+    "a, and " * 80,
+    "a and " * 100,
+    "the x task can be moved, " * 24,
+    "thanks, " * 75,
+    "on " * 190 + "i need to x",
+    "It's 5, so please it. " * 27,
+    "was, has been, is done " * 26,
+    "(" * 300 + ")" * 300,
 ]
 
 

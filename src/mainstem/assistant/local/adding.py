@@ -12,11 +12,11 @@ _NOUN: Final = r"(?:note to self|task|to-?do|to do|reminder|todo item|item|entry
 _EXPLICIT: Final = re.compile(
     rf"(?:add(?: in)?|create|make|insert|record|log|register|enter|open|start|set(?: up)?|put(?: in| down)?|pop(?: in)?|book(?: in)?|write(?: down)?|jot down|note(?: down)?|schedule|file|give me|i need|i want|i have)"
     rf" (?:me )?(?P<article>a |an |another |the |one |one more |(?:\d\d?|two|three|four|five|six|some|several|a few|a couple of|multiple) |this |these |my )?(?:following )?(?:new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?,? )?(?:new )?(?:recurring |repeating |quick |small |little )?(?:(?P<often>daily|weekly|monthly|yearly|quarterly) )?"
-    rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?:,? (?:labell?ed|tagged)(?: as| with)? #?(?P<label>[\w-]{{1,50}})(?! (?:as|with)\b))?(?=$|[\s:,-])(?P<rest>.*)",
+    rf"(?P<noun>{_NOUN}(?P<many>s)?)(?! lists?\b)(?! (?:number |no\. ?)?#?{NUMBER}\b)(?: (?:to|on|in|for) (?:my|the) (?:to-?do |todo |task )?list)?(?:,? (?:labell?ed|tagged)(?: as| with)? #?(?P<label>[\w-]{{1,50}})(?! (?:as|with)\b))?(?:,? (?:with )?(?P<urgency>{PRIORITY})(?:[- ]prio(?:rity)?)?(?=:))?(?=$|[\s:,-])(?P<rest>.*)",
     re.IGNORECASE | re.DOTALL,
 )
 _HEADED: Final = re.compile(
-    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:|(?:(?:a |another |one more )?(?:quick |friendly |little )?reminder (?=to\b|about\b|that\b|for\b))) ?(?P<rest>.+)",
+    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)(?:,? (?:with )?(?P<urgency>{PRIORITY})(?:[- ]prio(?:rity)?)?)?\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:|(?:(?:a |another |one more )?(?:quick |friendly |little )?reminder (?=to\b|about\b|that\b|for\b))) ?(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LEADS: Final = re.compile(
@@ -135,6 +135,8 @@ def _explicit(said: Said, context: Context) -> _Command | None:
         return None
     rest = found["rest"]
     listed = _LISTED.match(words) and not found["article"]
+    if re.match(r"give me (?:my|the|all|these)\b", words, re.IGNORECASE):
+        return None
     noted = found["noun"].lower().startswith("note") and _NOTED.match(rest)
     if noted or (found["many"] and (listed or not rest.strip(" .:,"))):
         return None
@@ -169,7 +171,8 @@ def _headed(said: Said, context: Context) -> _Command | None:
 
 
 def _priority(found: re.Match[str]) -> str | None:
-    return priority(found["priority"]) if found["priority"] else None
+    said = found["priority"] or found["urgency"]
+    return priority(said) if said else None
 
 
 def _led(words: str) -> _Command | None:

@@ -10,7 +10,7 @@ from mainstem.assistant.local.targets import Kind, Target, each, target
 from mainstem.assistant.local.terms import Act, Ask, Context, Option, Reading
 
 _DONE: Final = r"(?:done|complete|completed|finished|closed|ready|accomplished|checked|ticked|sorted(?: out)?|wrapped up|taken care of|dealt with|handled)"
-_VERBS: Final = r"(?:delete|remove|complete|finish|close|mark|set|cancel|erase|drop|rename|update|change|move|add|create|make|tell|say|ask|check|let|if|when|once|unless)\b"
+_VERBS: Final = r"(?:delete|remove|complete|finish|close|mark|set|cancel|erase|drop|rename|update|change|move|add|create|make|tell|say|ask|check|let|mail|e-?mail|text|message|inform|notify|write to|if|when|once|unless)\b"
 _COMPLETE: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -49,12 +49,14 @@ _UNNEEDED: Final = re.compile(
     re.IGNORECASE,
 )
 
+_REPORTING: Final = re.compile(r"\w (?:that|whether|if) (?!task\b$)\S", re.IGNORECASE)
+"""What somebody is to be told is done, rather than the name of what is done."""
 _FINISHED: Final = re.compile(
     r"(?:just |already |finally )*(?:finished|completed|wrapped up|done with|did|ticked off|checked off|knocked out|sorted(?: out)?|taken care of|took care of|dealt with|handled)(?: with)? (?:the |my |our )?",
     re.IGNORECASE,
 )
 _LATELY: Final = re.compile(
-    r",? (?:this (?:morning|afternoon|evening)|earlier(?: today| this week)?|today|yesterday|last night|just now|already|over the weekend|(?:a|an|one|two|\d+|half an|a couple of) (?:minute|while|moment|hour|day)s? ago)$",
+    r",? (?:early |late |first thing |just )?(?:this (?:morning|afternoon|evening)|earlier(?: today| this week)?|today|yesterday|last night|just now|already|over the weekend|(?:a|an|one|two|\d+|half an|a couple of) (?:minute|while|moment|hour|day)s? ago)$",
     re.IGNORECASE,
 )
 """When something was done: no part of its name."""
@@ -87,7 +89,7 @@ def completing(said: Said, context: Context) -> Candidate | Reading | None:
         if groups.get("that"):
             return _that(said, context)
         fragment = groups.get("sure") or groups.get("words") or ""
-        if _ELSEWHERE.match(fragment):
+        if _ELSEWHERE.match(fragment) or _REPORTING.search(fragment):
             return None
         return _chosen("complete_task", each(said, fragment, context), words, sure="sure" in groups)
     return None

@@ -28,7 +28,7 @@ _REPORTED: Final = re.compile(
 )
 _CLAUSE: Final = re.compile(
     r"(?:(?:it|that|this|i|we|he|she|they|you|there|these|those|who|which)(?:'\w+)?\b|its\b|(?:the|a|an|my|our|his|her|their|no) (?:\w+ ){1,3}?(?:\w*n't|is|are|was|were|has|have|had|can|will|did|does|never|always|just|now|\w+ed|came|went|got|said no)\b"
-    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|took|gave|left|made|did|paid|bought|sold|sent|found|kept|broke|ran|fell|wants|needs|said no|\w*n't|\w{2,}ed)\b)",
+    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|took|gave|left|made|did|paid|bought|sold|sent|found|kept|broke|ran|fell|wants|needs|takes|does|handles|said no|\w*n't|\w{2,}ed)\b)",
     re.IGNORECASE,
 )
 _TELLING: Final = re.compile(rf"\b{PRIORITY}\b|\bprio|\basap\b|#|\blabel|\btag", re.IGNORECASE)
@@ -46,7 +46,7 @@ _ALL_DONE: Final = re.compile(
     re.IGNORECASE,
 )
 _DATE_FIRST: Final = re.compile(
-    r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b[^,:]{0,45}?),? "
+    r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b(?:[^,:]|(?<=\d):(?=\d)){0,45}?),? "
     r"(?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+|(?:i|we)(?:'ve| have)? (?:really |also )?(?:need|have|must|got|ought|should)(?: to)? .+)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -77,7 +77,8 @@ _HUB: Final = re.compile(
     re.IGNORECASE,
 )
 _PURPOSE: Final = re.compile(
-    r",? (?:so (?:that )?(?:i|we)|so as to|in order to|because|before (?:i|we)|while (?:i|we)) .+$", re.IGNORECASE
+    r",? (?:so (?:that )?(?:i|we)|so as to|in order to|because|before (?:i|we)|while (?:i|we)) .+$|(?:[?.!]|,) (?:i'm|i am|we're|we are|it's|it is|there's|i|we|my|the) .+$",
+    re.IGNORECASE,
 )
 """What a list is wanted for."""
 _TASK_NOUN: Final = re.compile(
@@ -100,7 +101,7 @@ _OTHERS: Final = re.compile(
 
 def listing(said: Said, context: Context) -> Act | None:
     """Return the list of tasks that `said` asks for."""
-    words = _PURPOSE.sub("", said.words.rstrip("?!. "))
+    words = re.sub(r" (?:please|pls)$", "", _PURPOSE.sub("", said.words.rstrip("?!. ")), flags=re.IGNORECASE)
     # the verb "list" is no list
     named = _PLURAL.fullmatch(words) or (_SHOWING.match(words) and _NOUN.search(words, len(words.split(" ", 1)[0])))
     if not named and (_HUB.search(_LABEL.sub("", words)) or not _WITHOUT_NOUN.fullmatch(words)):

@@ -21,7 +21,10 @@ _THANKS: Final = re.compile(
     r"(?:(?:many |no )?thanks|thank you|thx|ty|cheers|much appreciated|great|perfect|awesome|nice|cool|ok|okay|alright|all right|good|got it|fine|well done|super|lovely|excellent|wonderful)(?:[ ,!.]*(?:thanks|thank you|a lot|a bunch|a million|so much|ever so much|very much|great|job|work|good|cool|perfect|again|then|(?:that's|that is|thats) (?:all|it|everything|me done)(?: (?:i need|i needed))?(?: for)?(?: now| today| the moment)?|thats all|that is all|that was (?:all|it|great|quick|helpful|perfect)|that'?ll be all|you|for (?:your|the|all the|all your) help|(?:you(?:'ve| have) been|you are|you're) (?:a )?(?:great|very|so|big|huge|wonderful|real)? ?(?:help\w*|lifesaver|star|the best|great)|today|now|everything|very helpful|helpful|have a (?:nice|good|great|lovely) (?:day|evening|one|weekend)|bye))*",
     re.IGNORECASE,
 )
-_THANKING: Final = re.compile(r"(?:many thanks|thanks|thank you|thx|cheers|much appreciated)\b.{0,80}$", re.IGNORECASE)
+_THANKING: Final = re.compile(
+    r"(?:(?:good \w+|hi|hello|hey)(?: there)?[,!.]* (?:and )?)?(?:many thanks|thanks|thank you|thx|cheers|much appreciated)\b.{0,80}$",
+    re.IGNORECASE,
+)
 _BYE: Final = re.compile(
     r"(?:bye|goodbye|good bye|see you|see ya|later|cu|that's it|that's all|thats all|that is all|nothing else)(?: later| bye| soon| for now| then| tomorrow)*",
     re.IGNORECASE,
@@ -53,7 +56,7 @@ _INJECTION: Final = re.compile(
     re.IGNORECASE,
 )
 _BULK: Final = re.compile(
-    r"(?:(?:delete|remove|erase|drop|wipe|clear|purge|complete|finish|mark|close|cancel|get rid of|destroy|nuke|tick off|check off|reset|empty)\b.{0,40}\b(?:everything|all|every|entire|whole)\b|(?:clear|empty|wipe|reset|purge) (?:out )?(?:my |the |our )?(?:to-?do |task |todo )?(?:list|tasks|todos))",
+    r"(?:(?:delete|remove|erase|drop|wipe|clear|purge|complete|finish|mark|close|cancel|get rid of|destroy|nuke|tick off|check off|reset|empty)\b[^.!?;]{0,40}\b(?:everything|all|every|entire|whole)\b|(?:clear|empty|wipe|reset|purge) (?:out )?(?:my |the |our )?(?:to-?do |task |todo )?(?:list|tasks|todos))",
     re.IGNORECASE,
 )
 _NO_TOOL: Final = re.compile(

@@ -122,7 +122,7 @@ _CLEARING: Final = _rule(
 _SAYING: Final = _rule(r"(?:change|update|edit|modify) OBJ ?(?:: ?|, | - )(?P<text>.+)")
 _URGE: Final = _rule(r"prioriti[sz]e OBJ")
 _GOES_ON: Final = re.compile(
-    rf",? and (?:then |also |please )*(?:move|postpone|push|reschedule|delete|remove|complete|mark|set|make|change|add|tag|label|rename) (?:it|that|this|{TASK} ?#?{NUMBER}|#\d+|the (?:due|priority|deadline))\b",
+    rf",? and (?:then |also |please )*(?:move|postpone|push|reschedule|delete|remove|complete|mark|set|make|change|add|tag|label|rename) (?:it|that|this|{TASK} ?#?{NUMBER}|#\d+|(?:the|its) (?:due|priority|deadline|labels?|tags?))\b",
     re.IGNORECASE,
 )
 _DONE: Final = re.compile(r"(?:be )?(?:done|complete|completed|finished)", re.IGNORECASE)
