@@ -110,6 +110,8 @@ async def update(
 ) -> Task:
     """Change a task; `changes` are fields of NewTask by name, `due` or `recurrence` of None take it away.
 
+    `add_labels` and `remove_labels` change some of its labels, whatever the others are.
+
     Raises TaskNotFoundError, ForbiddenError for who only sees it, InvalidFieldError, also when there is nothing to change.
     """
     if not changes:
@@ -223,15 +225,26 @@ _FIELDS: Final = (
 
 def _changed(task: Task, changes: Changes, actor: Actor, now: datetime) -> Task:
     """Return a task as it is after changes. Raises InvalidFieldError."""
-    unknown = [name for name in changes if name not in _READERS and name not in _DATES]
+    unknown = [name for name in changes if name not in _READERS.keys() | _DATES | _SOME_LABELS]
     if unknown:
         raise InvalidFieldError(f"{unknown[0]} can't be changed.", field=unknown[0])
     made = {name: _READERS[name](value) for name, value in changes.items() if name in _READERS}
     if not _DATES.isdisjoint(changes):
         made = {**_redated(task, changes, actor, now), **made}
+    if not _SOME_LABELS.isdisjoint(changes):
+        made["labels"] = _relabelled(made.get("labels", task.labels), changes)
     return replace(task, **made)
 
 
+def _relabelled(labels: tuple[str, ...], changes: Changes) -> tuple[str, ...]:
+    """Return labels with some more and some less, whatever their case. Raises InvalidFieldError."""
+    gone = {label.casefold() for label in changes.get("remove_labels") or ()}
+    had = {label.casefold() for label in labels}
+    more = [label for label in changes.get("add_labels") or () if label.casefold() not in had]
+    return tuple(labels_of([*(label for label in labels if label.casefold() not in gone), *more]))
+
+
+_SOME_LABELS: Final = frozenset({"add_labels", "remove_labels"})
 _DATES: Final = frozenset({"due", "recurrence"})
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "title": title_of,

@@ -68,8 +68,14 @@ def _one(act: Act) -> str:
         what = f"the task '{act.find}'"
     else:
         what = " ".join(str(value) for value in arguments.values())
-    changes = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in arguments.items() if key != "task_id")
+    changes = ", ".join(_change(key.replace("_", " "), value) for key, value in arguments.items() if key != "task_id")
     return f"{verb} {what}" + (f": {changes}" if act.tool == "update_task" and changes else "")
+
+
+def _change(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return f"{name} {', '.join(map(str, value))}"
+    return f"{name} {value}" if value else f"no {name}"
 
 
 def asking(verb: str) -> Ask:

@@ -27,9 +27,13 @@ _RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
     "customer_journey": {"customer": "customer"},
     "explain_booking": {"booking": "booking_id"},
     "list_alerts": {"state": "status"},
+    # what is said of labels adds one: the others stay
+    "update_task": {"labels": "add_labels"},
     "acknowledge_alert": {"reason": "notes"},
 }
 """Words of the understanding that are other arguments of the tools."""
+_MAY_BE_NONE: Final = frozenset({"due"})
+"""What is taken away by being nothing."""
 
 
 class LocalModel:
@@ -168,7 +172,11 @@ async def _link(act: Act, hands: Hands) -> tuple[dict[str, Any], bool] | Ask | s
 def arguments_of(act: Act) -> dict[str, Any]:
     """Return the arguments of an act as its tool takes them."""
     renamed = _RENAMED.get(act.tool, {})
-    given = {renamed.get(name, name): value for name, value in act.arguments.items() if value is not None}
+    given = {
+        renamed.get(name, name): value
+        for name, value in act.arguments.items()
+        if value is not None or name in _MAY_BE_NONE
+    }
     if act.tool == "customer_journey" and "@" in str(given.get("customer", "")):
         given["email"] = given.pop("customer")
     return given

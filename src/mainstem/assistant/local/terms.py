@@ -4,7 +4,8 @@ Arguments of an `Act` by tool, all optional unless starred; numbers are int, eve
 
 - `add_task`: title*, description, due, recurrence, priority, labels
 - `list_tasks`: status* (all, pending, completed), due, priority, label, search, sort (due, priority)
-- `complete_task`, `delete_task`: task_id; `update_task`: task_id, title, description, due, recurrence, priority, labels, status (pending, in_progress)
+- `complete_task`, `delete_task`: task_id; `update_task`: task_id, title, description, due (None: it has no date any more), recurrence, priority, labels (that it has
+  besides), remove_labels, status (pending, in_progress)
 - `search_links`: query; `link_stats`: link, all links when absent; `customer_journey`: customer*; `explain_booking`: booking*
 - `failing_webhooks`: none; `resend_delivery`: delivery_id*; `list_alerts`: state (open, firing, acknowledged, resolved)
 - `acknowledge_alert`: alert_id*, reason; `run_reconciliation`: connector, hours_back

@@ -117,7 +117,12 @@ _STATUSES: Final = (
     ),
 )
 _CLEARING: Final = _rule(
-    r"(?:remove|delete|clear|drop|unset|take(?: away| off)?|erase|cancel) (?:the )?(?:(?:due(?: date)?|deadline|date|reminder|priority|description|notes?|labels?|tags?)(?: #?[\w-]+)?|(?:label|tag) .+) (?:from|of|on|for) OBJ"
+    r"(?:remove|delete|clear|drop|unset|take(?: away| off)?|erase|cancel) (?:the |its )?"
+    r"(?:(?P<due>due(?: date)?|deadline|date|reminder)|(?P<priority>priority)|(?P<description>description|notes?|details)"
+    r"|(?:label|tag)s? (?P<labels>.+?)|(?P<labelled>.+?) (?:label|tag)|(?P<hashed>#[\w-]+)|(?P<every>(?:all )?(?:the |its )?(?:labels|tags))) (?:from|off|of|on|for) OBJLOOSE"
+)
+_DATELESS: Final = _rule(
+    r"(?:make|leave|set|keep) OBJ (?:without|to have no|to no|have no) (?:a )?(?:due(?: date)?|deadline|date)"
 )
 _SAYING: Final = _rule(r"(?:change|update|edit|modify) OBJ ?(?:: ?|, | - )(?P<text>.+)")
 _URGE: Final = _rule(r"prioriti[sz]e OBJ")
@@ -157,15 +162,38 @@ def _stated(said: Said, context: Context) -> Candidate | Reading | None:
     return None
 
 
-def _otherwise(said: Said, context: Context) -> Reading | None:
-    """Return what to say to changes that can't be made, or not without asking."""
-    if _CLEARING.fullmatch(said.words):
-        return Refuse(
-            "I can set a date, a priority, labels and a description, but not take them away. Say what they shall be instead."
-        )
+def _otherwise(said: Said, context: Context) -> Candidate | Reading | None:
+    """Return what takes something away from a task, and what to say to changes that can't be made without asking."""
+    if found := _CLEARING.fullmatch(said.words):
+        return _cleared(said, found, context)
+    if found := _DATELESS.fullmatch(said.words):
+        return _meant(target(said, found["object"], context), {"due": None}, "")
     if found := _SAYING.fullmatch(said.words):
         return _title_or_note(said, found, context)
     return asking("change, and what about it") if _BARE.fullmatch(said.words) else None
+
+
+def _cleared(said: Said, found: re.Match[str], context: Context) -> Candidate | Reading:
+    """Return the change that takes a date, a description or labels away; a priority is medium then."""
+    if found["every"]:
+        return Refuse("Say which labels, for example: remove the label home from task 3.")
+    labels = found["labels"] or found["labelled"] or found["hashed"]
+    changes: dict[str, object] = (
+        {"due": None}
+        if found["due"]
+        else {"priority": "medium"}
+        if found["priority"]
+        else {"description": ""}
+        if found["description"]
+        else {"remove_labels": _labels_in(said, labels)}
+    )
+    return _meant(target(said, found["object"], context), changes, "")
+
+
+def _labels_in(said: Said, words: str) -> list[str]:
+    """Return the labels in some words, without the signs before them."""
+    parts = re.split(r",? and |, ?| & ", said.plain(words).strip(" .'\""))
+    return list(dict.fromkeys(word.strip(" #'\"") for word in parts if word.strip(" #'\"")))
 
 
 def _title_or_note(said: Said, found: re.Match[str], context: Context) -> Reading:
@@ -237,8 +265,7 @@ def _priority(_said: Said, found: re.Match[str], _context: Context) -> dict[str,
 
 
 def _labels(said: Said, found: re.Match[str], _context: Context) -> dict[str, object] | None:
-    words = re.split(r",? and |, ?| & ", said.plain(found["labels"]).strip(" .'\""))
-    labels = list(dict.fromkeys(word.strip(" #'\"") for word in words if word.strip(" #'\"")))
+    labels = _labels_in(said, found["labels"])
     return {"labels": labels} if labels and all(len(label) <= 50 for label in labels) else None
 
 

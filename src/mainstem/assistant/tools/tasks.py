@@ -64,6 +64,10 @@ class UpdateTask(TaskId):
     due: Text | None = Field(default=None, max_length=200, description=_DUE + " null takes the date away.")
     priority: _PriorityWord | None = None
     labels: list[Text] | None = Field(default=None, max_length=50, description="All labels that it has then.")
+    add_labels: list[Text] | None = Field(default=None, max_length=50, description="Labels that it has besides, then.")
+    remove_labels: list[Text] | None = Field(
+        default=None, max_length=50, description="Labels that it has no more, then."
+    )
     recurrence: Text | None = Field(default=None, max_length=500, description=_RECURRENCE)
     status: Literal["pending", "in_progress", "completed"] | None = None
 
