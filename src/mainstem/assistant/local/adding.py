@@ -73,7 +73,8 @@ _FORGETTING: Final = re.compile(
     r"forget|remind|ping|nudge|prompt|poke|chase|prod|notify|remember|note|mind|jot|write", re.IGNORECASE
 )
 _DATED: Final = re.compile(
-    r"(?:task|to-?do|reminder)? ?(?P<when>[^:\n]{2,45}?): ?(?P<title>\S.*)", re.IGNORECASE | re.DOTALL
+    r"(?:task|to-?do|reminder)? ?(?P<when>(?:[^:\n]|(?<=\d):(?=\d)){2,45}?)(?::(?!\d) ?|,? (?:called|named|titled) )(?P<title>\S.*)",
+    re.IGNORECASE | re.DOTALL,
 )
 """A date between the word for a task and its title."""
 _THESE: Final = re.compile(

@@ -27,13 +27,13 @@ _CLICKED_ON: Final = re.compile(
 )
 _NO_KEY: Final = re.compile(r"(?:links?|we|our|my|the|it|i|have|today|all)", re.IGNORECASE)
 _LINKS: Final = re.compile(
-    rf"(?:(?:do|have) we (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what |which |do we have |are there |is there |any |my |all |list |how many )?(?:(?:any|all|every|each|my|our|the|a|an|tracked|tracking|short|active|of|existing|your) )*links?\b(?: (?:do|did|have|are|can|exist|do we have|we have|we've got|i've got|we've|i have|there|we|i|you|exists|got|created|made|use|please))*"
+    rf"(?:(?:do|have) (?:we|i|you) (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what |which |do we have |are there |is there |any |my |all |list |how many )?(?:(?:any|all|every|each|my|our|the|a|an|tracked|tracking|short|active|of|existing|your) )*links?\b(?: (?:do|did|have|are|can|exist|do we have|we have|we've got|i've got|we've|i have|there|we|i|you|exists|got|created|made|use|please))*"
     r"(?: ?(?:called|named|about|related to|relating to|regarding|for|to|with|like|on|containing|matching|tagged|pointing to|that points? to|that goes? to|points? to|goes? to|leads? to|that leads? to|of) (?:the |our |my )?(?P<query>.+))?",
     re.IGNORECASE,
 )
 _LINK_SEARCH: Final = re.compile(rf"(?:{_SHOW} )(?:the |our |my |a )?(?P<query>.+?) links?", re.IGNORECASE)
 _ALL_LINKS: Final = re.compile(
-    rf"(?:(?:do|have) we (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what are |how are |what's )?(?:(?:all|our|my|the|of) )*(?:(?:link|click) (?:{_STATS_WORDS}|report|overview)|(?:{_STATS_WORDS} (?:of|for|on|across) )(?:all |our |my |the )*links|(?:all |our |my |the )*links? (?:are )?(?:doing|performing))(?: (?:please|today|this week|this month))?",
+    rf"(?:(?:do|have) (?:we|i|you) (?:already |still |even )?(?:have|got) |is there (?:already |still )?|i(?:'m| am) looking for |i need |where (?:is|are|can i find) |{_SHOW} |what are |how are |what's )?(?:(?:all|our|my|the|of) )*(?:(?:link|click) (?:{_STATS_WORDS}|report|overview)|(?:{_STATS_WORDS} (?:of|for|on|across) )(?:all |our |my |the )*links|(?:all |our |my |the )*links? (?:are )?(?:doing|performing))(?: (?:please|today|this week|this month))?",
     re.IGNORECASE,
 )
 _BEST: Final = re.compile(

@@ -10,7 +10,7 @@ from mainstem.assistant.local.terms import Act, Context
 
 _TASKS: Final = r"(?:tasks?|to-?dos?|to do list|(?:to-?do |task |todo )?list|todo items|items|reminders|agenda|plate|assignments|chores|errands|jobs)"
 _SHOWING: Final = re.compile(
-    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get|fetch|print|read|check|open|pull up|bring up|dig up|dig out|where|overview|an overview|a list|the list|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
+    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get(?! rid\b)|fetch|print|read|check(?! off\b)|open|pull up|bring up|dig up|dig out|where|overview|an overview|a list|the list|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
     re.IGNORECASE,
 )
 _NOUN: Final = re.compile(rf"\b{_TASKS}\b", re.IGNORECASE)
@@ -33,6 +33,7 @@ _WITHOUT_NOUN: Final = re.compile(
     r"|(?:how|what) (?:does|do|will|would) (?:my )?(?:today|tomorrow|monday|tuesday|wednesday|thursday|friday|saturday|sunday|(?:this|next) week(?:end)?|day|week|(?:to-?do |task )?list|schedule|agenda|plate)\b.* look(?: like)?\b.*|(?:how|what) (?:does|do) (?:my )?.{0,30}\b(?:list|day|week|schedule|agenda|tasks|to-?dos)\b look(?: like)?\b.*"
     r"|(?:what's|what is|whats) (?:the|my|our) (?:plan|agenda|schedule)(?: like)?\b.*|(?:anything|everything|all|things|stuff)(?: else)? (?:that |which )?(?:still |also )?(?:is |are |'s |has |have |needs? |must )(?:to |still )*(?:happen|be done|get done|due|open|pending|left|overdue|late|outstanding)\b.*"
     r"|(?:(?:show|give|list|tell|get|find|pull up|bring up|see|view)(?: me)? )?(?:everything|anything|all|things|stuff)(?: that's| that is| that are| which is| which are|'s)? (?:still )?(?:due|open|pending|left|overdue|late|outstanding|labell?ed|tagged|with the (?:label|tag))\b.*"
+    r"|what (?:i|we)(?:'ve| have)? ?(?:still |already |also )?(?:have|need|must|should|got|to|finished|completed|done)\b.*"
     r"|(?:am i|are we) (?:overdue|late|behind)\b.*|how (?:much|many)(?: things| stuff)? (?:is|are|do i have|do we have|have i got|have we got|did i|has been|have i|have we)\b.*\b(?:left|to do|to get done|pending|open|overdue|remaining|due|get done|done|finish(?:ed)?|complete(?:d)?)\b.*"
     r"|(?:overdue|pending|completed|finished|unfinished)[?.!]*|have i (?:done|finished|completed) (?:anything|everything)\b.*|what (?:am i|are we) (?:(?:supposed|meant|going) to (?:do|be doing|get done|finish)|doing)\b.*|what's (?:for )?(?:today|tomorrow)\b.*",
     re.IGNORECASE,

@@ -22,7 +22,7 @@ _THANKS: Final = re.compile(
     re.IGNORECASE,
 )
 _THANKING: Final = re.compile(
-    r"(?:(?:good \w+|hi|hello|hey)(?: there)?[,!.]* (?:and )?)?(?:many thanks|thanks|thank you|thx|cheers|much appreciated)\b.{0,80}$",
+    r"(?:(?:good \w+|hi|hello|hey|a+w+|oh|ah|wow|great|perfect|amazing|brilliant|lovely|ok|okay)(?: there)?[,!.]* (?:and )?)?(?:many thanks|thanks|thank you|thx|cheers|much appreciated)\b.{0,80}$",
     re.IGNORECASE,
 )
 _BYE: Final = re.compile(
