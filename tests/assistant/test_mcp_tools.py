@@ -49,7 +49,7 @@ TABLE = {
     "update_task": (
         {I},
         False,
-        "description due labels priority recurrence status task_id* title",
+        "add_labels description due labels priority recurrence remove_labels status task_id* title",
         "status task_id title",
     ),
 }

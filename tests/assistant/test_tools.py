@@ -131,6 +131,12 @@ async def test_the_five_tools_of_the_contract(dsn, tmp_path, connection) -> None
         }
         assert (await result(client, ann, "list_tasks", search="mom"))[0]["due_date"] is None
 
+        await use(client, ann, "update_task", task_id=2, labels=["Home", "car"])
+        await use(client, ann, "update_task", task_id=2, add_labels=["home", "bank"], remove_labels=["CAR", "no such"])
+        assert (await result(client, ann, "list_tasks", search="mom"))[0]["labels"] == ["Home", "bank"]
+        long = await use(client, ann, "update_task", task_id=2, add_labels=["x" * 51])
+        assert (long.status_code, long.json()["field"]) == (422, "labels"), long.text
+
         nothing = await use(client, ann, "update_task", task_id=2)
         assert nothing.status_code == 422
         assert "at least one field" in nothing.json()["detail"]
