@@ -29,10 +29,14 @@ async def test_what_it_does_at_once_and_what_it_asks_about(dsn, tmp_path, connec
         assert weekly["response"].startswith("Added task 6: water the garden, due ")
         assert weekly["response"].endswith(", and again after that.")
 
-        for words in ("Add the label garden to task 5", "Add the label phone to task 5", "Remove the label garden from task 5"):
+        for words in (
+            "Add the label garden to task 5",
+            "Add the label phone to task 5",
+            "Remove the label garden from task 5",
+        ):
             assert (await ann.say(words, where))["response"].startswith("Changed task 5"), words
         await ann.say("Take the due date off task 5", where)
-        task = next(task for task in (await ann.use("list_tasks")).json()["result"] if task["id"] == 5)
+        task = next(task for task in (await ann.use("list_tasks")) if task["id"] == 5)
         assert (task["labels"], task["due_date"]) == (["phone"], None)
 
         none = await ann.say("Mark task 99 as complete", where)

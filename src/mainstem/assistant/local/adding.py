@@ -16,7 +16,7 @@ _EXPLICIT: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _HEADED: Final = re.compile(
-    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)(?:,? (?:with )?(?P<urgency>{PRIORITY})(?:[- ]prio(?:rity)?)?)?\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:|(?:(?:a |another |one more )?(?:quick |friendly |little )?reminder (?=to\b|about\b|that\b|for\b))) ?(?P<rest>.+)",
+    rf"(?:/(?:add|task|todo)\b|\+|(?:(?:a |another )?new )?(?:(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)? )?(?:task|to-?do|reminder|note to self|note|memo|todo item)(?: for (?:me|us|today))?(?:,? (?:with )?(?P<urgency>{PRIORITY})(?:[- ]prio(?:rity)?)?)?\s*:|(?:a |another |one more )?new (?:task|to-?do|reminder|todo item)(?:,? please)?(?:,? for me)?\s*[:-]|new (?:task|to-?do|reminder)\b:?|todo (?!list)|add:|new:|(?:(?:a |another |one more )?(?:quick |friendly |little )?reminder (?=to\b|about\b|that\b|for\b))) ?(?P<rest>.+)",
     re.IGNORECASE | re.DOTALL,
 )
 _LEADS: Final = re.compile(
@@ -68,6 +68,7 @@ _COMMAND: Final = re.compile(
     rf"(?:{TASK} ?#?{NUMBER}\b|#\d+|alert|delivery)",
     re.IGNORECASE,
 )
+_TASK_IT_IS: Final = re.compile(rf"(?:the )?(?:{TASK} ?#?{NUMBER}|#\d+)\b", re.IGNORECASE)
 _DUTY: Final = re.compile(r"^(?:that )?(?:i|we) (?:have to|need to|must|should|gotta|ought to) ", re.IGNORECASE)
 _FORGETTING: Final = re.compile(
     r"forget|remind|ping|nudge|prompt|poke|chase|prod|notify|remember|note|mind|jot|write", re.IGNORECASE
@@ -182,7 +183,7 @@ def _led(words: str) -> _Command | None:
     if found is None:
         return None
     forgetting = _FORGETTING.search(words[: found.start("rest")])
-    if not forgetting and (_WONDERING.match(found["rest"]) or _COMMAND.match(found["rest"])):
+    if not forgetting and any(other.match(found["rest"]) for other in (_WONDERING, _COMMAND, _TASK_IT_IS)):
         return None
     rest = _DUTY.sub("", found["rest"]) if forgetting else found["rest"]
     return _Command(re.sub(r"^not to ", "don't ", rest, flags=re.IGNORECASE))

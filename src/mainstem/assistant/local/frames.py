@@ -14,7 +14,7 @@ from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK
 
 _MOST_CUTS: Final = 4
 _BOUNDARY: Final = re.compile(
-    r"(?:[,;:.!?]+| [-\u2013\u2014]+)\s+(?:(?:so|and|but|then|thus|therefore|hence)\b,?\s+)?| (?:so|because|since|as) (?=(?:please|can|could|would|you|i|we|it|he|she|they|the)\b)"
+    r"(?:[,;:.!?]+| [-\u2013\u2014]+)\s+(?:(?:so|and|but|then|thus|therefore|hence)\b,?\s+)?| (?:so|because|since|as) (?=(?:please|can|could|would|you|i|we|it|he|she|they|the|remind|add|put|mark|move|delete|tick)\b)"
     rf"|(?<=\d) (?=(?:its|it's|it is|they're|was|which)\b)|(?<={MARK}) (?=(?:its|it's|it is)\b)",
     re.IGNORECASE,
 )

@@ -70,6 +70,7 @@ _PERIODS: Final = re.compile(
     r"\b(?P<which>this|next|the coming|coming|the next|the)? ?(?:(?P<many>\d{1,3}) )?(?P<unit>week|month|days|weeks)\b",
     re.IGNORECASE,
 )
+_SAYING: Final = (_NOUN, _PENDING, _COMPLETED, _LABEL, _PRIORITY, _PERIODS)
 _SORTED: Final = re.compile(
     r"\bby (?:the |their )?(priority|importance|urgency|due date|deadline|date|due)$", re.IGNORECASE
 )
@@ -103,6 +104,7 @@ _OTHERS: Final = re.compile(
 def listing(said: Said, context: Context) -> Act | None:
     """Return the list of tasks that `said` asks for."""
     words = re.sub(r" (?:please|pls)$", "", _PURPOSE.sub("", said.words.rstrip("?!. ")), flags=re.IGNORECASE)
+    words = _by_the_way(words, context)
     # the verb "list" is no list
     named = _PLURAL.fullmatch(words) or (_SHOWING.match(words) and _NOUN.search(words, len(words.split(" ", 1)[0])))
     if not named and (_HUB.search(_LABEL.sub("", words)) or not _WITHOUT_NOUN.fullmatch(words)):
@@ -131,6 +133,14 @@ def listing(said: Said, context: Context) -> Act | None:
     arguments["status"] = _status(rest, due="due" in arguments)
     order = ("status", "due", "priority", "label", "search", "sort")
     return Act("list_tasks", {key: arguments[key] for key in order if key in arguments}, 0.95)
+
+
+def _by_the_way(words: str, context: Context) -> str:
+    """Return what is asked for without a remark behind it that says nothing of which tasks."""
+    asked, comma, remark = words.partition(", ")
+    if not comma or dated(remark, context) or any(known.search(remark) for known in _SAYING):
+        return words
+    return asked
 
 
 def _status(words: str, *, due: bool) -> str:

@@ -74,9 +74,8 @@ def _stripped(words: Said, context: Context) -> Reading | None:
     if len(words.words) > LONGEST or (isinstance(whole, Act) and not _swallowed(whole)) or isinstance(whole, Refuse):
         return whole
     for ticked in told_and_ticked(words):
-        found = completing(ticked, context)
-        if isinstance(found, Candidate):
-            return guards.guarded(words, found)
+        if (done := _offer(_done(ticked, context))) is not None:
+            return guards.guarded(words, Candidate(done, words.words))
     for frame in framed(words):
         found = _commanded(frame.command, context)
         if not isinstance(found, Act) or _swallowed(found):
@@ -92,6 +91,11 @@ def _stripped(words: Said, context: Context) -> Reading | None:
         unsure = guards.doubted(frame.around) or (guards.negated(frame.around) and tools & FINAL)
         return guards.confirmed(found) if tools & CHANGING and unsure else found
     return whole
+
+
+def _done(words: Said, context: Context) -> Reading | None:
+    found = completing(words, context)
+    return found.act if isinstance(found, Candidate) else found
 
 
 def _swallowed(act: Act) -> bool:

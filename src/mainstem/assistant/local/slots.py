@@ -35,7 +35,7 @@ _LABELED: Final = re.compile(
 )
 _LABEL_WORD: Final = re.compile(r",? (?:with|under|and) (?:the )?(?:label|tag)s?:? (?=#)", re.IGNORECASE)
 _OF_MONTHS: Final = re.compile(
-    r"\bon (?:the )?(?P<day>first|\d{1,2}(?:st|nd|rd|th)|(?:first|second|third|fourth|last) (?:mon|tues|wednes|thurs|fri|satur|sun)day)(?: day)? (?:of|in) (?:every|each) month\b",
+    r"\b(?:on|for) (?:the )?(?P<day>first|\d{1,2}(?:st|nd|rd|th)|(?:first|second|third|fourth|last) (?:mon|tues|wednes|thurs|fri|satur|sun)day)(?: day)? (?:of|in) (?:every|each) month\b",
     re.IGNORECASE,
 )
 _ADDED_ABOVE: Final = re.compile(

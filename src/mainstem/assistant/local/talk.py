@@ -56,7 +56,7 @@ _INJECTION: Final = re.compile(
     re.IGNORECASE,
 )
 _BULK: Final = re.compile(
-    r"(?:(?:delete|remove|erase|drop|wipe|clear|purge|complete|finish|mark|close|cancel|get rid of|destroy|nuke|tick off|check off|reset|empty)\b[^.!?;]{0,40}\b(?:everything|all|every|entire|whole)\b|(?:clear|empty|wipe|reset|purge) (?:out )?(?:my |the |our )?(?:to-?do |task |todo )?(?:list|tasks|todos))",
+    r"(?:(?:delete|remove|erase|drop|wipe|clear|purge|complete|finish|mark|close|cancel|get rid of|destroy|nuke|tick off|check off|reset|empty)\b[^.!?;,]{0,40}\b(?:everything|all|every|entire|whole)\b|(?:clear|empty|wipe|reset|purge) (?:out )?(?:my |the |our )?(?:to-?do |task |todo )?(?:list|tasks|todos))",
     re.IGNORECASE,
 )
 _NO_TOOL: Final = re.compile(
