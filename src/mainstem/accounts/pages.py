@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:10vh auto;max-width:26rem;padding:0 1rem;color:#1c2733;background:#fff}"
+    "h1{font-size:1.6rem;line-height:1.25}"
     "label{display:block;margin:1rem 0 .25rem}input{box-sizing:border-box;width:100%;padding:.5rem;font:inherit;"
     "border:1px solid #8a97a5;border-radius:4px}button{margin-top:1.5rem;padding:.5rem 1.25rem;font:inherit;"
     "border:0;border-radius:4px;background:#0b5cad;color:#fff}.wrong{color:#a3161a}"
