@@ -27,6 +27,8 @@ QUICK = {
     # short, so that what a killed process held is free soon; what is sent has ended by then
     "CONNECTOR_LEASE_SECONDS": "6",
     "CONNECTOR_SETTLE_SECONDS": "5",
+    # processes of one hub have one secret
+    "SECRET_KEY": "one-secret-for-both-0123-abcdefgh-xyz",
 }
 
 
