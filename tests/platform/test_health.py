@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import asyncpg
@@ -28,13 +29,25 @@ def _client(registry: HealthRegistry) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
 
 
-def _registry(
-    dsn: str, *, pools: tuple[Pool, ...] = (), head: str | None = None, functions: tuple[str, ...] = FUNCTIONS
-) -> HealthRegistry:
-    registry = HealthRegistry(fresh_s=0, timeout_s=5)
-    probes = DatabaseProbes(dsn, pools=pools, head=head or migrate.head(), functions=functions)
-    probes.register(registry)
-    return registry
+Registry = Callable[..., HealthRegistry]
+
+
+@pytest.fixture
+async def registry_of() -> AsyncIterator[Registry]:
+    """Yield a maker of registries over a database; their own connections are closed at the end."""
+    async with AsyncExitStack() as stack:
+
+        def make(
+            dsn: str, *, pools: tuple[Pool, ...] = (), head: str | None = None, functions: tuple[str, ...] = FUNCTIONS
+        ) -> HealthRegistry:
+            registry = HealthRegistry(fresh_s=0, timeout_s=5)
+            probes = DatabaseProbes(dsn, pools=pools, head=head or migrate.head(), functions=functions)
+            probes.register(registry)
+            stack.push_async_callback(probes.close)
+            stack.push_async_callback(registry.stop)
+            return registry
+
+        yield make
 
 
 @pytest.fixture
@@ -73,8 +86,8 @@ async def test_all_is_well(well: HealthRegistry) -> None:
     assert deep["webhooks"] == {"status": "absent", "active": 0, "degraded": 0, "pending": 0}
 
 
-async def test_liveness_and_health_stay_up_while_the_database_is_away() -> None:
-    registry = _registry(NOWHERE)
+async def test_liveness_and_health_stay_up_while_the_database_is_away(registry_of: Registry) -> None:
+    registry = registry_of(NOWHERE)
     async with _client(registry) as client:
         live = await client.get("/health/live")
         assert live.status_code == 200
@@ -95,20 +108,21 @@ async def test_liveness_and_health_stay_up_while_the_database_is_away() -> None:
     assert CANARY not in "".join(answer.text for answer in (ready, health, *rest))
 
 
-async def test_readiness_follows_the_database_down_and_up(durable_cluster: DurableCluster) -> None:
-    registry = _registry(durable_cluster.dsn)
+async def test_readiness_follows_the_database_down_and_up(
+    durable_cluster: DurableCluster, registry_of: Registry
+) -> None:
+    registry = registry_of(durable_cluster.dsn)
     async with _client(registry) as client:
         found = [(await client.get("/health/ready")).status_code]
         durable_cluster.stop()
         found.append((await client.get("/health/ready")).status_code)
         durable_cluster.start()
         found.append((await client.get("/health/ready")).status_code)
-    await registry.stop()
     assert found == [200, 503, 200]
 
 
-async def test_an_unmigrated_database_is_not_ready(empty_dsn: str) -> None:
-    async with _client(_registry(empty_dsn)) as client:
+async def test_an_unmigrated_database_is_not_ready(empty_dsn: str, registry_of: Registry) -> None:
+    async with _client(registry_of(empty_dsn)) as client:
         ready, health, database = [await client.get(f"/health{path}") for path in ("/ready", "", "/db")]
     assert ready.status_code == 503
     assert "mainstem migrate up" in ready.json()["detail"]
@@ -117,21 +131,23 @@ async def test_an_unmigrated_database_is_not_ready(empty_dsn: str) -> None:
 
 
 @pytest.mark.parametrize(("head", "status"), [("0000", 200), ("9999", 503)])
-async def test_a_schema_may_be_newer_than_the_code_but_not_older(dsn: str, head: str, status: int) -> None:
-    async with _client(_registry(dsn, head=head)) as client:
+async def test_a_schema_may_be_newer_than_the_code_but_not_older(
+    dsn: str, head: str, status: int, registry_of: Registry
+) -> None:
+    async with _client(registry_of(dsn, head=head)) as client:
         assert (await client.get("/health/ready")).status_code == status
 
 
-async def test_functions_are_listed_only_when_they_exist(dsn: str) -> None:
-    async with _client(_registry(dsn, functions=("platform.no_such_thing(int)", *FUNCTIONS))) as client:
+async def test_functions_are_listed_only_when_they_exist(dsn: str, registry_of: Registry) -> None:
+    async with _client(registry_of(dsn, functions=("platform.no_such_thing(int)", *FUNCTIONS))) as client:
         answer = await client.get("/health/db")
     assert (answer.status_code, answer.json()["api_functions"]) == (503, list(FUNCTIONS))
     assert "platform.no_such_thing(int)" in answer.json()["checks"]["schema"]["reason"]
 
 
-async def test_a_full_pool_is_no_reason_to_be_called_dead(dsn: str, worker_pool: Pool) -> None:
+async def test_a_full_pool_is_no_reason_to_be_called_dead(dsn: str, worker_pool: Pool, registry_of: Registry) -> None:
     taken = [await worker_pool.acquire() for _ in range(8)]
-    async with _client(_registry(dsn, pools=(worker_pool,))) as client:
+    async with _client(registry_of(dsn, pools=(worker_pool,))) as client:
         answer = await client.get("/health/deep")
     for connection in taken:
         await worker_pool.release(connection)
@@ -139,8 +155,10 @@ async def test_a_full_pool_is_no_reason_to_be_called_dead(dsn: str, worker_pool:
     assert answer.json()["database"]["pool"] == {"size": 8, "in_use": 8, "max": 8}
 
 
-async def test_a_cut_connection_is_opened_again(dsn: str, connection: asyncpg.Connection) -> None:
-    async with _client(_registry(dsn)) as client:
+async def test_a_cut_connection_is_opened_again(
+    dsn: str, connection: asyncpg.Connection, registry_of: Registry
+) -> None:
+    async with _client(registry_of(dsn)) as client:
         assert (await client.get("/health/ready")).status_code == 200
         await connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'mainstem health'"
@@ -244,8 +262,8 @@ async def test_whatever_a_probe_raises_is_told_in_our_words(probe: Any, reason: 
     assert CANARY not in str(result.shown())
 
 
-async def test_a_part_that_is_not_critical_is_shown_and_harms_nothing(dsn: str) -> None:
-    registry = _registry(dsn)
+async def test_a_part_that_is_not_critical_is_shown_and_harms_nothing(dsn: str, registry_of: Registry) -> None:
+    registry = registry_of(dsn)
     registry.register("intake", _refuses, critical=False)
     async with _client(registry) as client:
         answer = await client.get("/health/detailed")
@@ -253,14 +271,14 @@ async def test_a_part_that_is_not_critical_is_shown_and_harms_nothing(dsn: str) 
     assert answer.json()["checks"]["intake"]["reason"] == "Not today."
 
 
-async def test_the_other_parts_fill_the_deep_answer_when_they_come(dsn: str) -> None:
+async def test_the_other_parts_fill_the_deep_answer_when_they_come(dsn: str, registry_of: Registry) -> None:
     async def cache() -> Mapping[str, object]:
         return {"hit_rate": 0.9, "size": 12}
 
     async def connections() -> Mapping[str, object]:
         return {"websocket": 4}
 
-    registry = _registry(dsn)
+    registry = registry_of(dsn)
     registry.register("cache", cache)
     registry.register("connections", connections)
     registry.register("webhooks", _refuses)

@@ -6,9 +6,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from mainstem.connectors.ledger import IN_DOUBT, WAITING, Order
 from mainstem.connectors.plan import Judged, LinesUnknown, NotWanted, Ready, Reason, Refused, Shut, Unmapped
 from mainstem.connectors.ports import Plan, State
+from mainstem.connectors.standing import IN_DOUBT, WAITING, Order
 
 BY_HAND: Final = "VOIDED_BY_HAND"
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from mainstem.connectors.aim import Look
 from mainstem.connectors.connector import Rules
-from mainstem.connectors.ledger import IN_DOUBT, Order
 from mainstem.connectors.ports import Plan, SinkOrder, State
+from mainstem.connectors.standing import IN_DOUBT, Order
 
 _PAUSES_S: Final = (2, 5, 15, 30, 60, 120, 300)
 

@@ -4,7 +4,7 @@ A booking is claimed by one worker at a time, with a lease; every step of its or
 the state that the worker has seen. What the schema forbids (two orders that are there, two on their way) can't be written.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,55 +14,16 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from mainstem.connectors import telling
 from mainstem.connectors.connector import Connector
-from mainstem.connectors.documents import booking_data, booking_of, doc_of, merged
+from mainstem.connectors.documents import booking_of, doc_of, merged
 from mainstem.connectors.plan import booking_hash, local_id
 from mainstem.connectors.ports import Booking, Plan, State
-from mainstem.events.record import Change, record_all
+from mainstem.connectors.standing import Order, Standing, order_of, standing_of
 from mainstem.platform.db import Connection, load_queries
 from mainstem.platform.log import correlation_id
 
-IN_DOUBT: Final = frozenset({State.SUBMITTING, State.UNKNOWN})
-WAITING: Final = frozenset({State.DEFERRED, State.PLANNED, State.BLOCKED, State.FAILED})
 _sql: Final = load_queries("mainstem.connectors", "ledger.sql")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """One row of the ledger."""
-
-    order_key: int
-    order_hash: str
-    state: State
-    reason: str | None = None
-    error: str | None = None
-    local_id: str = ""
-    plan: Plan | None = None
-    order_id: str | None = None
-    sink_total: Decimal | None = None
-    attempts: int = 0
-    submitted_at: datetime | None = None
-    not_before: datetime | None = None
-    changed_by: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
-    """A booking that is claimed, with its orders."""
-
-    booking_key: int
-    booking: Booking
-    version: int
-    touched: int
-    asked: bool
-    attempts: int
-    orders: tuple[Order, ...]
-    last_reason: str | None = None
-    last_result: str | None = None
-    unsure: bool = False
-    """Something else was sent after the confirmed order was: what is there may be that."""
-    correlation_id: str | None = None
-    """Of the request or run that told of it last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +63,7 @@ async def take(  # noqa: PLR0913 - what is known of a booking, and how
     key = await connection.fetchval(_sql["lock_new"], *where, *columns(booking), now, ask, list(people), told_by)
     if key is not None:
         kind = "booking.cancelled" if booking.deleted else "booking.received"
-        await tell_booking(connection, tenant_id, connector, booking, kind=kind, version=1, now=now)
+        await telling.tell_booking(connection, tenant_id, connector, booking, kind=kind, version=1, now=now)
         return Taken(key, 1, kind)
     row = await connection.fetchrow(_sql["lock"], *where)
     if row is None:
@@ -118,7 +79,7 @@ async def take(  # noqa: PLR0913 - what is known of a booking, and how
     )
     gone = known.deleted and not kept.deleted
     kind = "booking.cancelled" if gone or (known.status == "LOST" != kept.status) else "booking.updated"
-    await tell_booking(connection, tenant_id, connector, known, kind=kind, version=version, now=now)
+    await telling.tell_booking(connection, tenant_id, connector, known, kind=kind, version=version, now=now)
     return Taken(row["booking_key"], version, kind)
 
 
@@ -295,8 +256,8 @@ async def of_days(
     rows = await connection.fetch(_sql["of_days"], *where)
     orders: dict[int, list[Order]] = {}
     for one_ in await connection.fetch(_sql["orders_of_all"], [row["booking_key"] for row in rows]):
-        orders.setdefault(one_["booking_key"], []).append(_order(one_))
-    return [_standing_of(row, orders.get(row["booking_key"], ())) for row in rows]
+        orders.setdefault(one_["booking_key"], []).append(order_of(one_))
+    return [standing_of(row, orders.get(row["booking_key"], ())) for row in rows]
 
 
 async def with_lines(
@@ -329,77 +290,6 @@ async def fire_unmapped(connection: Connection, tenant_id: int, connector: str, 
     await connection.execute(_sql["fire_unmapped"], tenant_id, connector, establishment)
 
 
-async def tell_booking(  # noqa: PLR0913 - what is told of whom
-    connection: Connection,
-    tenant_id: int,
-    connector: Connector,
-    booking: Booking,
-    *,
-    kind: str,
-    version: int,
-    now: datetime,
-) -> None:
-    """Record an event about a booking."""
-    data = booking_data(connector, booking, version)
-    name = f"{connector.name}:{connector.rules.establishment}:{booking.booking_id}"
-    change = Change(
-        kind, data, subject=f"booking:{booking.booking_id}", message_id=f"{name}:{version}", occurred_at=now
-    )
-    await record_all(connection, tenant_id, [change], source=f"connector:{connector.name}")
-
-
-async def tell_order(  # noqa: PLR0913 - what is told of whom
-    connection: Connection,
-    tenant_id: int,
-    connector: Connector,
-    standing: Standing,
-    *,
-    kind: str,
-    order: Order | None,
-    now: datetime,
-    more: Mapping[str, Any],
-) -> None:
-    """Record an event about the order of a booking."""
-    known = {} if order is None else {"order_hash": order.order_hash, "order_id": order.order_id}
-    data = {**booking_data(connector, standing.booking, standing.version), **known, **more}
-    change = Change(kind, data, subject=f"booking:{standing.booking.booking_id}", occurred_at=now)
-    await record_all(connection, tenant_id, [change], source=f"connector:{connector.name}")
-
-
 async def _standing(connection: Connection, row: asyncpg.Record) -> Standing:
     rows = await connection.fetch(_sql["orders_of"], row["booking_key"])
-    return _standing_of(row, [_order(one_) for one_ in rows])
-
-
-def _standing_of(row: asyncpg.Record, orders: Sequence[Order]) -> Standing:
-    return Standing(
-        booking_key=row["booking_key"],
-        booking=booking_of(row["doc"]),
-        version=row["version"],
-        touched=row["touched"],
-        asked=row["asked"],
-        attempts=row["attempts"],
-        orders=tuple(orders),
-        last_reason=row["reason"],
-        last_result=row["result"],
-        unsure=row["unsure"],
-        correlation_id=row["correlation_id"],
-    )
-
-
-def _order(row: asyncpg.Record) -> Order:
-    return Order(
-        order_key=row["order_key"],
-        order_hash=row["order_hash"],
-        state=State(row["state"]),
-        reason=row["reason"],
-        error=row["error"],
-        local_id=row["local_id"],
-        plan=None if row["plan"] is None else msgspec.json.decode(row["plan"], type=Plan),
-        order_id=row["order_id"],
-        sink_total=row["sink_total"],
-        attempts=row["attempts"],
-        submitted_at=row["submitted_at"],
-        not_before=row["not_before"],
-        changed_by=row["changed_by"],
-    )
+    return standing_of(row, [order_of(one_) for one_ in rows])

@@ -6,8 +6,8 @@ from typing import Final
 
 from mainstem.connectors.aim import BY_HAND, Rest, Status
 from mainstem.connectors.decide import ByHand, Flag, Gone, Step, Wait
-from mainstem.connectors.ledger import Order
 from mainstem.connectors.ports import Booking
+from mainstem.connectors.standing import Order
 
 VOIDED: Final = "ORDER_VOIDED"
 

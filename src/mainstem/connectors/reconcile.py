@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from mainstem.connectors.aim import BY_HAND
 from mainstem.connectors.decide import matches, quantities, same_items
-from mainstem.connectors.ledger import IN_DOUBT, Order
 from mainstem.connectors.plan import Judged, LinesUnknown, NotWanted, Ready, Refused, Shut, Unmapped, number
 from mainstem.connectors.ports import Plan, SinkOrder, State
+from mainstem.connectors.standing import IN_DOUBT, Order
 
 
 class Kind(StrEnum):

@@ -19,13 +19,13 @@ from mainstem.connectors.aim import Rest, Status, aim
 from mainstem.connectors.connector import Connector
 from mainstem.connectors.documents import merged
 from mainstem.connectors.flow import Flow
-from mainstem.connectors.ledger import Standing
 from mainstem.connectors.outcome import Outcome
 from mainstem.connectors.plan import LinesUnknown, judge, local_id, refusal
 from mainstem.connectors.ports import Booking, NotThereError, SinkOrder, State, UpstreamError
 from mainstem.connectors.reconcile import Difference, Known, diff
 from mainstem.connectors.run_events import count, event, event_of, failed_event, interrupted
 from mainstem.connectors.runs import Report
+from mainstem.connectors.standing import Standing
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import borrow, transaction
 from mainstem.platform.log import correlation
