@@ -6,10 +6,9 @@ only after the whole window was read and the source, asked for it, says so.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import structlog
@@ -20,12 +19,13 @@ from mainstem.connectors.connector import Connector
 from mainstem.connectors.documents import merged
 from mainstem.connectors.flow import Flow
 from mainstem.connectors.outcome import Outcome
-from mainstem.connectors.plan import LinesUnknown, judge, local_id, refusal
-from mainstem.connectors.ports import Booking, NotThereError, SinkOrder, State, UpstreamError
+from mainstem.connectors.plan import judge, local_id, refusal
+from mainstem.connectors.ports import Booking, NotThereError, SinkOrder, UpstreamError
 from mainstem.connectors.reconcile import Difference, Known, diff
 from mainstem.connectors.run_events import count, event, event_of, failed_event, interrupted
 from mainstem.connectors.runs import Report
 from mainstem.connectors.standing import Standing
+from mainstem.connectors.window import Progress, Window
 from mainstem.platform.clock import utc_now
 from mainstem.platform.db import borrow, transaction
 from mainstem.platform.log import correlation
@@ -35,10 +35,6 @@ _DAY: Final = timedelta(days=1)
 _MOST_EVENTS: Final = 1_000
 _HEARTBEAT_S: Final = 30.0
 log = structlog.get_logger(__name__)
-
-
-Progress = Callable[[int, int | None, str], None]
-"""Takes how many are done, of how many (None: nobody knows yet), and of what."""
 
 
 class OverlapError(Exception):
@@ -52,6 +48,7 @@ class Sync:
         """Keep the parts."""
         self.flow = flow
         self._progress = progress or _nobody
+        self._window = Window(flow, self._progress)
 
     @property
     def connector(self) -> Connector:
@@ -177,9 +174,9 @@ class Sync:
 
     async def _bulk(self, report: Report, since: datetime, until: datetime, by: str) -> Report:
         try:
-            read = await self._read(report, since, until)
-            orders = await self._orders(report, since, until)
-            known = await self._known(report, since, until, read)
+            read = await self._window.read(report, since, until)
+            orders = await self._window.orders(report, since, until)
+            known = await self._window.known(report, since, until, read)
         except UpstreamError as error:
             # a part was read: nothing may be concluded from what is not in it
             report.error = str(error)
@@ -194,97 +191,6 @@ class Sync:
             async with transaction(self.flow.pool, tenant_id=self.flow.tenant_id) as connection:
                 await runs.has_read(connection, self.flow.tenant_id, self.connector.name, until)
         return await self._finish(report)
-
-    async def _read(self, report: Report, since: datetime, until: datetime) -> dict[str, Booking]:
-        """Read the window whole and keep what it says; return the bookings by id. Raises UpstreamError."""
-        read: dict[str, Booking] = {}
-        asked_at = self.flow.clock()
-        async for page in self.connector.source.changed(since, until):
-            wanted = await self._completed([one for one in page if refusal(one, self.connector.rules) is None])
-            report.bookings_read += len(page)
-            self._progress(report.bookings_read, None, "reading bookings")
-            report.bookings_refused += len(page) - len(wanted)
-            read.update((one.booking_id, one) for one in wanted)
-            if report.dry_run:
-                report.bookings_taken += len(wanted)
-            else:
-                report.bookings_taken += await self._take(wanted, asked_at)
-            asked_at = self.flow.clock()
-        return read
-
-    async def _completed(self, bookings: Sequence[Booking]) -> list[Booking]:
-        """Return bookings with their items, where a list does not tell them and they are not known, or cost something else now.
-
-        Where the source does not tell, or gives no answer, the list's word stands: that a booking is there can be told.
-        """
-        rules, now = self.connector.rules, self.flow.clock()
-        async with transaction(self.flow.pool, tenant_id=self.flow.tenant_id) as connection:
-            ids = [one.booking_id for one in bookings]
-            known = await ledger.with_lines(connection, self.flow.tenant_id, self.connector, ids)
-        places = asyncio.Semaphore(self.connector.concurrency)
-
-        async def completed(one: Booking) -> Booking:
-            is_known = one.booking_id in known and one.total in {None, known[one.booking_id]}
-            if one.lines is not None or is_known or not isinstance(judge(one, {}, rules, now), LinesUnknown):
-                return one
-            async with places:
-                try:
-                    whole = await self.connector.source.booking(one.booking_id)
-                except (NotThereError, UpstreamError) as error:
-                    log.warning("connector_items_unknown", booking_id=one.booking_id, error=str(error))
-                    return one
-            return whole if refusal(whole, rules) is None else one
-
-        return list(await asyncio.gather(*(completed(one) for one in bookings)))
-
-    async def _take(self, bookings: Sequence[Booking], asked_at: datetime, *, ask: bool = False) -> int:
-        async with transaction(self.flow.pool, tenant_id=self.flow.tenant_id, timeout_s=30.0) as connection:
-            # always in one order, so that two that take the same ones don't wait for each other in a circle
-            for booking in sorted(bookings, key=lambda one: one.booking_id):
-                await self.flow.take(connection, booking, seen_at=asked_at, ask=ask)
-        return len(bookings)
-
-    async def _orders(self, report: Report, since: datetime, until: datetime) -> list[SinkOrder]:
-        """Read the sink's orders of the window whole. Raises UpstreamError."""
-        found: dict[str, SinkOrder] = {}
-        # days of the sink are those of its own clock
-        first, last = _days(since, until)
-        first, last = first - _DAY, last + _DAY
-        async for page in self.connector.sink.orders(self.connector.rules.establishment, first, last):
-            found.update((one.order_id, one) for one in page)
-            self._progress(len(found), None, "reading orders")
-        report.orders_read = len(found)
-        return list(found.values())
-
-    async def _known(
-        self, report: Report, since: datetime, until: datetime, read: dict[str, Booking]
-    ) -> list[Standing]:
-        """Return all that is known of the window's days, after looking for bookings that are gone."""
-        first, last = _days(since, until)
-        async with transaction(self.flow.pool, tenant_id=self.flow.tenant_id) as connection:
-            known = await ledger.of_days(connection, self.flow.tenant_id, self.connector, first, last)
-        gone = [one for one in known if one.booking.booking_id not in read and _may_be_gone(one)]
-        deleted: dict[str, Booking] = {}
-        for one in gone:
-            asked_at = self.flow.clock()
-            try:
-                now_is = await self.connector.source.booking(one.booking.booking_id)
-            except NotThereError:
-                now_is = replace(one.booking, deleted=True)
-                deleted[one.booking.booking_id] = now_is
-            if not report.dry_run:
-                await self._take([now_is], asked_at)
-        if report.dry_run:
-            known = [replace(one, booking=deleted.get(one.booking.booking_id, _reread(one, read))) for one in known]
-            seen = {one.booking.booking_id for one in known}
-            new = [
-                one for key, one in read.items() if key not in seen and one.on is not None and first <= one.on <= last
-            ]
-            known += [_standing(one) for one in new]
-        else:
-            async with transaction(self.flow.pool, tenant_id=self.flow.tenant_id) as connection:
-                known = await ledger.of_days(connection, self.flow.tenant_id, self.connector, first, last)
-        return known
 
     async def _differences(self, known: Sequence[Standing], orders: Sequence[SinkOrder]) -> list[Difference]:
         rules, now = self.connector.rules, self.flow.clock()
@@ -384,26 +290,6 @@ class Sync:
 
 def _became(outcome: Outcome | None) -> str | None:
     return None if outcome is None else f"{outcome.status.value}: {outcome.reason}"
-
-
-def _may_be_gone(one: Standing) -> bool:
-    return not one.booking.deleted and any(
-        order.state not in {State.SUPERSEDED, State.VOIDED, State.FAILED} for order in one.orders
-    )
-
-
-def _days(since: datetime, until: datetime) -> tuple[date, date]:
-    """Return the days that are days of a window anywhere on earth."""
-    return (since - timedelta(hours=12)).date(), (until + timedelta(hours=14)).date()
-
-
-def _reread(one: Standing, read: dict[str, Booking]) -> Booking:
-    fresh = read.get(one.booking.booking_id)
-    return one.booking if fresh is None else merged(fresh, one.booking)
-
-
-def _standing(booking: Booking) -> Standing:
-    return Standing(booking_key=0, booking=booking, version=0, touched=0, asked=False, attempts=0, orders=())
 
 
 def _nobody(_done: int, _total: int | None, _what: str) -> None:
