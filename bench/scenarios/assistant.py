@@ -16,9 +16,9 @@ from mainstem.platform.users import create_user
 
 _EMAIL: Final = "bench@example.org"
 _PASSWORD: Final = "a-password-of-the-bench"  # noqa: S105 - of a database that is thrown away
-_CHAT: Final = Bar(sense="≤", value=5_000, unit="ms")
-_CREATE: Final = Bar(sense="≤", value=2_000, unit="ms")
-_LIST: Final = Bar(sense="≤", value=1_000, unit="ms")
+_CHAT: Final = Bar(sense="≤", value=100, unit="ms")
+_CREATE: Final = Bar(sense="≤", value=20, unit="ms")
+_LIST: Final = Bar(sense="≤", value=20, unit="ms")
 _LIMITS: Final = {"RATE_LIMIT_REQUESTS": "10000000", "ASSISTANT_MESSAGES_PER_MINUTE": "100000"}
 _PHRASES: Final = (
     *("Add a task to buy groceries for party {n}", "What's pending?", "Mark task {n} as complete"),

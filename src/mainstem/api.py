@@ -158,7 +158,8 @@ def _include_accounts(api: FastAPI, pool: Callable[[], Pool], desk: Callable[[],
 def _include_mcp(api: FastAPI, settings: Settings) -> None:
     if settings.mcp_enabled:
         api.state.mcp = McpDoor(lambda: api.state.registry, settings)
-        api.router.routes.extend(api.state.mcp.routes())
+        # first, for each route before it is tried in vain, and none of them has its paths
+        api.router.routes[:0] = api.state.mcp.routes()
 
 
 def attach(api: FastAPI, hub: Hub) -> None:
