@@ -1,7 +1,7 @@
 """Days that have left the landing come back one by one, and the rebuild equals live all the same."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -9,6 +9,7 @@ import pytest
 from events.archiving import Quiet
 from siting import FEEDS
 from vault.rebuilding import everything, history, land, load, rebuilt, visit
+from vault.vaulting import START
 
 from mainstem.events.archive import archived_days, restore_day
 from mainstem.events.archive.run import archive_before
@@ -39,8 +40,8 @@ async def age(connection: asyncpg.Connection, days: int) -> None:
 
 
 async def take_out(connection: asyncpg.Connection, folder: Path) -> Archives:
-    """Archive all days before today, and prune their part of the ledger; return the way back."""
-    today = await connection.fetchval("select current_date")
+    """Archive all days before the tests' today, and prune their part of the ledger; return the way back."""
+    today = START.date()
     await connection.execute("select raw.ensure_partitions($1, $2)", today - timedelta(days=6), today)
     outcomes = await archive_before(connection, folder, today, done=lambda _: None, progress=Quiet())
     assert [one.kept for one in outcomes if one.kept] == []
@@ -60,12 +61,10 @@ async def archives(connection: asyncpg.Connection, dsn: str, tmp_path: Path) -> 
         await land(connection, [visit(n, n, message=f"m{n}", tenant_id=2) for n in range(4)])
         await load(dsn)
     spanning = await land(connection, [visit(n, n) for n in range(4)])
-    await connection.execute(
-        "update raw.event set received_at = current_date - interval '1 second' where raw_id = $1", spanning
-    )
-    await connection.execute(
-        "update raw.batch set received_from = current_date - interval '1 second' where batch_id = $1", spanning
-    )
+    # the day of the history, also where midnight has passed since
+    before = datetime.combine(START.date(), time(), UTC) - timedelta(seconds=1)
+    await connection.execute("update raw.event set received_at = $2 where raw_id = $1", spanning, before)
+    await connection.execute("update raw.batch set received_from = $2 where batch_id = $1", spanning, before)
     await load(dsn)
     return await take_out(connection, tmp_path)
 
