@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mainstem.assistant.local.guards import confirmed
 from mainstem.assistant.local.said import MARK, Said
 from mainstem.assistant.local.slots import NUMBER, PRIORITY, TASK, as_labels, dated, draft, priority
 from mainstem.assistant.local.terms import Act, Ask, Context, Reading
@@ -87,6 +88,12 @@ _URGED: Final = re.compile(
     re.IGNORECASE,
 )
 MARK_IN: Final = re.compile(MARK)
+_DOUBTFUL: Final = re.compile(
+    rf"^(?:{PRIORITY}|prio(?:rity)?|please|thanks|it|this|that|me|\d+ (?:called|named)\b.*)$|\b(?:please|pretty please|thanks|remind me)\W*$|, (?:please|can you|could you|would you)\b|\b(?:the|a|an|of|my|our|for the|on the|due|tagged|labelled)$|[?!] \w+$|^[,:;)]"
+    rf"|^(['\"])[^'\"]+\2 (?:for|on|at|by|with|as|in|the|of)\b",
+    re.IGNORECASE,
+)
+"""Titles that have more of the sentence in them than a title has."""
 _BULLET: Final = re.compile(r"(?:[-*\u2022\u2013+]|\d{1,2}[.)]|\[[ x]?\])\s*")
 _MOST_ITEMS: Final = 20
 
@@ -207,7 +214,8 @@ def _first(said: Said, rest: str, wanted: str | None, context: Context, label: s
         arguments["labels"] = list(dict.fromkeys([label, *as_labels(arguments.get("labels"))]))
     if not arguments["title"]:
         return Ask("What is the task? Say it as you would write it down, for example: add a task to buy milk tomorrow.")
-    return Act("add_task", {"title": arguments.pop("title"), **arguments}, 0.97)
+    added = Act("add_task", {"title": arguments.pop("title"), **arguments}, 0.97)
+    return confirmed(added) if _DOUBTFUL.search(str(added.arguments["title"])) else added
 
 
 def _several(said: Said, rest: str, context: Context) -> Reading:
