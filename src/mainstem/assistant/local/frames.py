@@ -46,7 +46,7 @@ _ALL_DONE: Final = re.compile(
     re.IGNORECASE,
 )
 _DATE_FIRST: Final = re.compile(
-    r"(?P<when>(?:every|each|on|at|in|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b(?:[^,:]|(?<=\d):(?=\d)){0,45}?),? "
+    r"(?P<when>(?:every|each|on|at|in|(?:mon|tues|wednes|thurs|fri|satur|sun)day|tomorrow|today|tonight|next|this|daily|weekly|monthly|weekdays|by|first thing)\b(?:[^,:]|(?<=\d):(?=\d)){0,45}?),? "
     r"(?P<command>(?:please )?(?:can you |could you )?(?:please )?remind (?:me|us) (?:to|about|of|that) .+|(?:i|we)(?:'ve| have)? (?:really |also )?(?:need|have|must|got|ought|should)(?: to)? .+)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -25,7 +25,7 @@ _PRIORITIES: Final = {
 PRIORITY: Final = r"(high(?:est)?|urgent|important|top|critical|medium|normal|low(?:est)?|minor)"
 _PRIORITY_IN: Final = re.compile(
     rf"(?:^|(?<=[\s,(]))(?:(?:with |at |as |of )?(?:a |the )?{PRIORITY}[- ]prio(?:rity)?|(?:with )?prio(?:rity)?:? {PRIORITY}|!(high|medium|low|[1-4])|(p[1-4]))(?=[\s,.!)]|$)"
-    r"|, ?(?:(?:it's|it is|this is|that's|very|really|quite) )*(urgent|important|critical|asap)(?=[,.!]|$)|[\s(](asap)\)?(?=[,.!]|$)|\((urgent|important|critical)\)",
+    r"|(?:,|[.!?;-]) ?(?:(?:it's|it is|its|this is|that's|very|really|quite|kind of|pretty|super) )*(urgent|important|critical|asap)(?=[,.!]|$)|[\s(](asap)\)?(?=[,.!]|$)|\((urgent|important|critical)\)",
     re.IGNORECASE,
 )
 _LABEL_IN: Final = re.compile(r"(?:^|(?<=\s))#([^\W\d][\w/-]{0,49})(?=[\s,.!;]|$)")
@@ -42,6 +42,7 @@ _ADDED_ABOVE: Final = re.compile(
     r"[,;.]? (?:so |and |, )?(?:please |can you |could you |would you )*(?:add|put|pop|stick|bung|chuck|throw|slot|get|note|remember|write|jot|save|track|log) (?:that|this|it)(?: down| in)?(?: (?:to|on|onto|in|into) (?:my|the|our) (?:to-?do |task )?(?:tasks|list|to-?dos|todos))?(?: please)?$",
     re.IGNORECASE,
 )
+_PLEASE: Final = re.compile(r",? (?:please|pls)(?=[?.!;] )", re.IGNORECASE)
 _AND_IT: Final = re.compile(
     rf"[,;.]? (?:and |then )*(?:please )?(?:(?:tag|label|file) (?:it|this|that) (?:as |with |under )*(?:the (?:label|tag) )?#?(?P<label>[\w-]{{1,50}})"
     rf"|(?:make|set|mark|flag|give) (?:it|this|that) (?:as |to |a |an |is )*(?:priority )?(?P<priority>{PRIORITY})(?:[- ]prio(?:rity)?)?"
@@ -103,7 +104,7 @@ def draft(said: Said, fragment: str, context: Context) -> dict[str, object]:
     if (as_task := _AS_TASK.search(fragment)) and as_task["priority"]:
         arguments["priority"] = priority(as_task["priority"])
     rest = _AS_TASK.sub("", _LISTS.sub("", _ADDED_ABOVE.sub("", fragment), count=1)).strip()
-    head, _, more = rest.partition("\n")
+    head, _, more = _PLEASE.sub("", rest).partition("\n")
     head, said_of_it = _said_of_it(_opened(head, context))
     head = _OF_MONTHS.sub(lambda of: f"every {'1st' if of['day'].lower() == 'first' else of['day']}", head)
     if found := _DESCRIBED.search(head):
