@@ -23,12 +23,12 @@ COMMANDING: Final = re.compile(
     re.IGNORECASE,
 )
 _REPORTED: Final = re.compile(
-    rf"\b(?:said|says|saying|told|tells|wrote|writes|reads?|claims?|asked|asks|wants? (?:me|us|you)|thinks?|believes?|mentioned|according to|letter|log line|quote)\b|{MARK}",
+    rf"\b(?:said|says|saying|told|tells|wrote|writes|reads?|claims?|asked|asks|wants? (?:me|us|you)|thinks|believes|mentioned|according to|letter|log line|quote)\b|{MARK}",
     re.IGNORECASE,
 )
 _CLAUSE: Final = re.compile(
     r"(?:(?:it|that|this|i|we|he|she|they|you|there|these|those|who|which)(?:'\w+)?\b|its\b|(?:the|a|an|my|our|his|her|their|no) (?:\w+ ){1,3}?(?:\w*n't|is|are|was|were|has|have|had|can|will|did|does|never|always|just|now|\w+ed|came|went|got|said no)\b"
-    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|took|gave|left|made|did|paid|bought|sold|sent|found|kept|broke|ran|fell|wants|needs|takes|does|handles|said no|\w*n't|\w{2,}ed)\b)",
+    r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|what a|such a|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|\w+'s \w+|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|took|gave|left|made|did|paid|bought|sold|sent|found|kept|broke|ran|fell|wants|needs|takes|does|handles|said no|\w*n't|\w{2,}ed)\b)",
     re.IGNORECASE,
 )
 _TELLING: Final = re.compile(rf"\b{PRIORITY}\b|\bprio|\basap\b|#|\blabel|\btag", re.IGNORECASE)

@@ -10,7 +10,7 @@ from mainstem.assistant.local.terms import Act, Context
 
 _TASKS: Final = r"(?:tasks?|to-?dos?|to do list|(?:to-?do |task |todo )?list|todo items|items|reminders|agenda|plate|assignments|chores|errands|jobs)"
 _SHOWING: Final = re.compile(
-    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get(?! rid\b)|fetch|print|read|check(?! off\b)|open|pull up|bring up|dig up|dig out|where|overview|an overview|a list|the list|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
+    r"(?:show|list|display|see|view|give|tell|what|what's|whats|which|find|search|look|how many|how much|do i|do we|have i|have we|did i|is there|are there|are (?:any|all|my|our|some)|is (?:any|all|some)|any|anything|let me see|let's see|get(?! rid\b)|fetch|print|read|check(?! off\b)|open|pull up|bring up|dig up|dig out|where|have a look|overview|an overview|a list|the list|count|sort|order|rank|arrange|summari[sz]e|review|go through)\b",
     re.IGNORECASE,
 )
 _NOUN: Final = re.compile(rf"\b{_TASKS}\b", re.IGNORECASE)

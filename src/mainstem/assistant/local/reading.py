@@ -84,9 +84,9 @@ def _stripped(words: Said, context: Context) -> Reading | None:
         if "acknowledge_alert" in tools:
             # what stands around is the reason
             continue
-        if (frame.conditional and tools - {"list_tasks"}) or (
-            tools & _DETAILED and (frame.telling or dated(frame.around, context))
-        ):
+        has_date = all("due" in act.arguments for act in (found, *found.then))
+        loses = frame.telling or (not has_date and dated(frame.around, context) is not None)
+        if (frame.conditional and tools - {"list_tasks"}) or (tools & _DETAILED and loses):
             return whole
         unsure = guards.doubted(frame.around) or (guards.negated(frame.around) and tools & FINAL)
         return guards.confirmed(found) if tools & CHANGING and unsure else found

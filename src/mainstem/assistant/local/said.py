@@ -41,7 +41,7 @@ _POLITE: Final = re.compile(
     re.IGNORECASE,
 )
 _THANKS: Final = re.compile(
-    r"[\s,.!?]*(?:[,.!?]*\s*\b(?:pretty please|please|pls|plz|for me|will you|would you|if (?:you (?:can|could|would)|possible|that's (?:ok|okay|all right))|right now|now|right away|finally|at last"
+    r"[\s,.!?]*(?:(?:[,.!?]+\s*|\s+|^)(?:pretty please|please|pls|plz|for me|will you|would you|if (?:you (?:can|could|would)|possible|that's (?:ok|okay|all right))|right now|now|right away|finally|at last"
     r"|(?:many )?(?:thanks|thank you|thx|ta|cheers)(?: (?:a (?:lot|bunch|million|ton)|heaps|loads|tons|so much|very much|ever so much|again|in advance|mate|for (?:everything|that|(?:your|the|all your) help)))*"
     r"|much appreciated|(?<=[,.!?] )(?:mate|darl|darling|love|dear|buddy|pal|friend|ok|okay|alright|woo+|yay|phew|hooray|haha|lol|sorry|will do|no rush|no hurry|whenever you can|when you can|when you get a chance|you(?:'re| are)? (?:a |an |the )?(?:\w+ ){0,2}(?:legend|star|champion|champ|best|lifesaver|gem|angel|hero|beauty)|you rock)))*[\s.!?]*$",
     re.IGNORECASE,
