@@ -31,6 +31,10 @@ _CLAUSE: Final = re.compile(
     r"|(?:thanks|thank you|cheers|sorry|ok|okay|great|good|finally|at last|much appreciated|no rush|no hurry|done|all good|already|duplicate|not needed|no longer|as discussed|see you|have a|hope|what a|such a|phew|whew|yay|hooray|hurray|woohoo|ta|haha|lol|ugh|brilliant|lovely|honestly|promise|as (?:promised|usual|always|agreed|planned)|too|as well|odd|weird|how strange|right)\b|\w+'s \w+|(?:\w+ ){1,3}?(?:is|are|was|were|has|have|had|did|came|went|got|took|gave|left|made|did|paid|bought|sold|sent|found|kept|broke|ran|fell|wants|needs|takes|does|handles|said no|\w*n't|\w{2,}ed)\b)",
     re.IGNORECASE,
 )
+_INSTEAD: Final = re.compile(
+    r"(?:don't|do not|dont|never|no need to) (?P<denied>[^,;.!]+)[,;.!]+ (?:but |just |only |rather |instead,? |please )+(?P<command>.+?)(?: instead)?",
+    re.IGNORECASE,
+)
 _TELLING: Final = re.compile(rf"\b{PRIORITY}\b|\bprio|\basap\b|#|\blabel|\btag", re.IGNORECASE)
 _CONDITIONAL: Final = re.compile(
     r"\b(?:if|unless|once|when|whenever|in case|provided|as soon as|otherwise)\b", re.IGNORECASE
@@ -106,6 +110,12 @@ def framed(said: Said) -> Iterator[Framed]:
         if (begin or end < len(said.words)) and _is_clause(after) and _says_nothing(before) and _says_nothing(after):
             command = said.words[begin:end]
             yield Framed(said.part(meant(command, before)), f"{before} {after}".strip())
+
+
+def instead(said: Said) -> Said | None:
+    """Return what is to be done in place of what isn't: `don't delete task 3, just move it to friday`."""
+    found = _INSTEAD.fullmatch(said.words)
+    return None if found is None else said.part(meant(found["command"], found["denied"]))
 
 
 def told_and_ticked(said: Said) -> Iterator[Said]:

@@ -16,7 +16,7 @@ from mainstem.assistant.local.adding import adding
 from mainstem.assistant.local.candidates import CHANGING, FINAL, Candidate, labelled
 from mainstem.assistant.local.changing import completing, deleting, pointing, told
 from mainstem.assistant.local.clauses import differ, several
-from mainstem.assistant.local.frames import framed, told_and_ticked, turned
+from mainstem.assistant.local.frames import framed, instead, told_and_ticked, turned
 from mainstem.assistant.local.hub import hub
 from mainstem.assistant.local.listing import listing
 from mainstem.assistant.local.said import LONGEST, MARK, Said, said
@@ -70,6 +70,11 @@ def _understood(words: Said, context: Context) -> Reading:
 
 def _stripped(words: Said, context: Context) -> Reading | None:
     """Return the reading of a rule for the whole, or for the command in it without what stands around."""
+    if (other := instead(words)) is not None:
+        found = _commanded(other, context)
+        # nothing is completed or deleted in a sentence that denies something
+        if isinstance(found, Act) and {act.tool for act in (found, *found.then)} == {"update_task"}:
+            return found
     whole = _commanded(words, context)
     if len(words.words) > LONGEST or (isinstance(whole, Act) and not _swallowed(whole)) or isinstance(whole, Refuse):
         return whole
