@@ -129,9 +129,10 @@ async def test_faults_of_every_kind_and_kills_end_in_one_right_order_each(till) 
     await till.town.admin.delete("/faults")
 
     async with asyncio.timeout(120 + N):
-        # what is in doubt is found by the worker, and what the source does not tell by the next reading
-        while await right(till, booked):
-            await till.sync(hours_back=48)
+        # what is in doubt is found by the worker, and what the source does not tell by the next reading; an order that is
+        # there is not yet known to be, while its absence would prove nothing
+        while await right(till, booked) or (await till.sync(hours_back=48))["differences"]:
+            pass
     wrong = await right(till, booked)
     assert wrong == [], (await till.diff())["items"]
     assert len(await till.orders()) == N
