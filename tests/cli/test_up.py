@@ -178,17 +178,19 @@ def test_a_first_start_a_second_one_and_what_lies_between(up: type[Up], folder: 
     assert third.end(signal.SIGINT) == 0
 
 
+@pytest.mark.timeout(600)
 def test_the_demo_shows_bookings_that_become_orders_and_keeps_both_over_a_kill(up: type[Up], folder: Path) -> None:
     def orders(*states: str) -> list[dict[str, object]]:
         """Return the ledger as the command shows it, once its states are these."""
         command = [sys.executable, "-m", "mainstem", "connector", "orders", "tripleseat", "--json"]
-        deadline = time.monotonic() + 60
+        # on a machine that stalls an order may be in doubt, which takes the time after which its absence proves something
+        deadline = time.monotonic() + 240
         while True:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
             found: list[dict[str, object]] = json.loads(done.stdout)
             if sorted(str(row["state"]) for row in found) == sorted(states):
                 return found
-            assert time.monotonic() < deadline, (found, states)
+            assert time.monotonic() < deadline, f"{[(row['state'], row['reason']) for row in found]}, not {states}"
 
     def place(printed: str) -> str:
         found = re.search(r"curl (\S+)/admin/events", printed)
